@@ -1,0 +1,59 @@
+# run · test · check · demo · acceptance · screenshots · lock
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run demo test check acceptance screenshots translations lock venv dev debian clean
+
+## the product on its embedded default: SQLite, the demo mailbox, no other service
+run: venv translations
+	$(BIN)/python -m outreach run
+
+## the same on fictional data, so that every page has something to show
+demo: venv translations
+	OUTREACH_INSTANCE=$${OUTREACH_INSTANCE:-instance/demo} $(BIN)/python -m outreach demo
+
+## everything that must hold before a change lands
+test: dev debian check translations
+	tests/run
+
+check: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.guards.migrations_lint
+
+acceptance: dev debian translations
+	$(BIN)/python -m tests.acceptance
+
+screenshots: dev debian translations
+	$(BIN)/python -m tests.screenshots
+
+translations: venv
+	@$(BIN)/python -m outreach.translations
+
+venv: $(VENV)/.runtime
+dev: $(VENV)/.dev
+
+$(VENV)/.runtime: requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  echo "outreach: Python's venv is missing, installing python3-venv"; apt-get install -y -q python3-venv && $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+## PostgreSQL, Chromium and Postfix's smtp-sink for the tests, from Debian, when missing
+debian:
+	@tests/debian-packages
+
+lock: dev
+	$(BIN)/uv pip compile -q --no-header --python-version 3.11 --universal --generate-hashes requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --no-header --python-version 3.11 --universal --generate-hashes -c requirements.txt requirements-dev.in -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,199 @@
+"""Settings, read once from the environment and `instance/outreach.toml`, and the secrets made on first run."""
+
+import base64
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from outreach.domain.errors import SettingsError
+from outreach.domain.keys import Keyring, TokenKey
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class Relay(BaseModel):
+    """A mail server that takes our mail. `rate` is messages a second this relay is known to take; 0: find out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    connections: Annotated[int, Field(ge=1, le=100)] = 10
+    verify: bool = Field(default=True, description="check the relay's certificate")
+    ca_file: str = ""
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. Environment: OUTREACH_<NAME>, nested with `__`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OUTREACH_", env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    instance: Path = Field(Path("instance"), description="folder of the database, keys and demo mailbox")
+    database_url: str = Field("", description="sqlite:///… or postgresql://…; empty: SQLite in the instance folder")
+    public_url: str = Field("http://127.0.0.1:8460", description="where recipients reach this installation, for ever")
+    former_hosts: list[str] = Field([], description="host names links in old mails still point to")
+    listen_host: str = Field("127.0.0.1", description="address the web server binds")
+    listen_port: Annotated[int, Field(ge=0, le=65535)] = Field(8460, description="port the web server binds")
+    trusted_proxies: Annotated[int, Field(ge=0, le=5)] = Field(
+        0, description="how many reverse proxies stand before us and set X-Forwarded-For and -Proto"
+    )
+    relays: dict[str, Relay] = Field({}, description="relays by name; none: mail goes to the demo mailbox")
+    demo_smtp_port: Annotated[int, Field(ge=1, le=65535)] = Field(8461, description="port of the demo mailbox")
+    clock_file: Path | None = Field(
+        None, description="rehearsals: a file with seconds to add to the clock; refused unless mail stays on this host"
+    )
+    confirmations_per_mailbox: Annotated[int, Field(ge=1)] = Field(
+        3, description="confirmation mails one mailbox may get in 24 hours, whoever asks"
+    )
+    confirmations_per_network: Annotated[int, Field(ge=1)] = Field(
+        20, description="confirmation mails one network (IPv4 /24, IPv6 /48) may cause in an hour; more wait"
+    )
+    confirmations_total: Annotated[int, Field(ge=1)] = Field(
+        2000, description="confirmation mails in an hour, all together; more wait"
+    )
+    sign_up_seconds: Annotated[int, Field(ge=0)] = Field(
+        2, description="a sign-up form filled faster than this waits an hour for its confirmation mail"
+    )
+    http_limit: str = Field("120/minute", description="requests one network may make to public forms")
+    sign_in_limit: str = Field("10/minute", description="sign-in attempts one network may make")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line logged")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = Path(os.environ.get("OUTREACH_INSTANCE") or "instance") / "outreach.toml"
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if url and not url.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
+            raise ValueError("must be http(s)://host without a path")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _real_mail_needs_a_lasting_home(self) -> "Settings":
+        if self.relays and not self.is_https:
+            raise ValueError("public_url: a relay is configured, so public_url must be a lasting https address")
+        if self.relays and self.public_host in LOOPBACK:
+            raise ValueError("public_url: a relay is configured, so public_url cannot be this machine only")
+        if self.clock_file and any(relay.host not in LOOPBACK for relay in self.relays.values()):
+            raise ValueError("clock_file: only where every relay is on this machine")
+        return self
+
+    @property
+    def is_https(self) -> bool:
+        return self.public_url.startswith("https://")
+
+    @property
+    def public_host(self) -> str:
+        return urlsplit(self.public_url).hostname or ""
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{(self.instance / 'outreach.db').resolve()}"
+
+    @property
+    def demo_mailbox(self) -> Path | None:
+        """The Maildir that catches everything, while no relay is configured."""
+        return None if self.relays else self.instance / "mailbox"
+
+    def relay(self, name: str) -> Relay:
+        """The relay a sender names; the demo mailbox while none is configured. Raises SettingsError."""
+        if not self.relays:
+            return Relay(host="127.0.0.1", port=self.demo_smtp_port, security="none")
+        try:
+            return self.relays[name]
+        except KeyError:
+            raise SettingsError(f"relays: no relay named “{name}” is configured") from None
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings. Raises SettingsError with one line that names the first wrong one; values are not echoed."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{name}: {message}" if name else message) from None
+    except ValueError as error:  # a TOML file that does not parse
+        raise SettingsError(f"outreach.toml: {str(error).splitlines()[0]}") from None
+
+
+def load_keyring(settings: Settings) -> Keyring:
+    """Read `instance/keys.json`, or make it (mode 0600) where there is none. Raises SettingsError."""
+    path = settings.instance / "keys.json"
+    if not path.exists():
+        _make_keys(path, settings.public_host)
+    if path.stat().st_mode & 0o077:
+        raise SettingsError(f"keys.json: others can read it; run chmod 600 {path}")
+    try:
+        raw = json.loads(path.read_text())
+        return Keyring(
+            address=tuple(_bytes(key) for key in raw["address"]),
+            keks={entry["id"]: _bytes(entry["key"]) for entry in raw["keks"]},
+            tokens=tuple(
+                TokenKey(entry["id"], _bytes(entry["key"]), entry.get("compromised", False)) for entry in raw["tokens"]
+            ),
+            doors=_bytes(raw["doors"]),
+            sessions=_bytes(raw["sessions"]),
+            audit_seed=_bytes(raw["audit"]["seed"]),
+            audit_name=raw["audit"]["name"],
+        )
+    except (KeyError, TypeError, ValueError):
+        raise SettingsError("keys.json: not a complete key file; restore it from your backup") from None
+
+
+def new_keys(host: str) -> dict[str, object]:
+    """Fresh secrets in the shape of `keys.json`."""
+    return {
+        "address": [_secret()],
+        "keks": [{"id": "k1", "key": _secret()}],
+        "tokens": [{"id": "t1", "key": _secret()}],
+        "doors": _secret(),
+        "sessions": _secret(),
+        "audit": {"name": f"{host}/outreach", "seed": _secret()},
+    }
+
+
+def _make_keys(path: Path, host: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return  # another process made it in this instant
+    with os.fdopen(handle, "w") as file:
+        json.dump(new_keys(host), file, indent=1)
+
+
+def _secret() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

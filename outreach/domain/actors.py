@@ -1,0 +1,34 @@
+"""Who is acting. Every service takes an Actor, every audit entry names one."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from outreach.domain.errors import NotAllowedError
+
+
+class Role(StrEnum):
+    """What a member of staff may do; one person may hold several."""
+
+    ADMINISTRATOR = "administrator"
+    MARKETER = "marketer"
+    OFFICER = "officer"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """`name` is what the log prints: "staff:<ref hex>", "recipient", "visitor", "engine", "console"."""
+
+    name: str
+    roles: frozenset[Role] = frozenset()
+    staff_id: int | None = None
+
+    def must_be(self, *roles: Role) -> None:
+        """Raise NotAllowedError unless the actor holds one of `roles`."""
+        if not self.roles.intersection(roles):
+            raise NotAllowedError("Your account does not have the role for this.")
+
+
+VISITOR = Actor("visitor")
+RECIPIENT = Actor("recipient")
+ENGINE = Actor("engine")
+CONSOLE = Actor("console", frozenset(Role))

@@ -1,0 +1,27 @@
+"""What every service is given: the settings, the secrets and the database. Made once, in app, cli and engines."""
+
+from dataclasses import dataclass
+
+from outreach.config import Settings, load_keyring
+from outreach.domain.keys import Keyring
+from outreach.domain.tokens import Tokens
+from outreach.store.database import Database
+
+
+@dataclass(frozen=True)
+class Context:
+    """Holds nothing of a request and no state of its own."""
+
+    settings: Settings
+    keyring: Keyring
+    db: Database
+    tokens: Tokens
+
+
+def open_context(settings: Settings) -> Context:
+    """Open the store and the key file the settings name."""
+    settings.instance.mkdir(parents=True, exist_ok=True)
+    keyring = load_keyring(settings)
+    return Context(
+        settings, keyring, Database(settings.database, clock_file=settings.clock_file), Tokens(keyring.tokens)
+    )

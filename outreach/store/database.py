@@ -1,0 +1,91 @@
+"""The database: one engine, writing transactions that take their lock at once, and the clock everybody shares."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+
+BUSY_SECONDS = 30
+
+
+class Database:
+    """Hands out transactions. `url` is `sqlite:///…` or `postgresql://…`; `clock_file` shifts time in rehearsals."""
+
+    def __init__(self, url: str, *, clock_file: Path | None = None, pool_size: int = 8) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        self._clock_file = clock_file
+        self.engine: Engine = _sqlite(url) if self.is_sqlite else _postgresql(url, pool_size)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One writing transaction: commits on leaving, rolls back on any error. On SQLite `BEGIN IMMEDIATE`."""
+        with self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.execution_options(outreach_immediate=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One reading transaction, a consistent snapshot on SQLite. Nothing is written through it."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def now(self, connection: Connection) -> int:
+        """The database's time in UTC microseconds, plus the rehearsal's shift if there is one."""
+        if self.is_sqlite:
+            instant = time.time_ns() // 1000
+        else:
+            instant = int(
+                connection.execute(
+                    text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+                ).scalar_one()
+            )
+        return instant + self._shift()
+
+    def _shift(self) -> int:
+        if self._clock_file is None:
+            return 0
+        try:
+            return int(float(self._clock_file.read_text()) * 1_000_000)
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",  # NORMAL forgets attempts when the power fails, and would mail twice
+            "foreign_keys=ON",
+            "recursive_triggers=ON",  # so that REPLACE meets the append-only triggers
+            "secure_delete=ON",
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+            "cache_size=-65536",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("outreach_immediate")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: str, pool_size: int) -> Engine:
+    url = re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", url)
+    return create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)

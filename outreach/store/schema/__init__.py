@@ -1,0 +1,17 @@
+"""Every table, by what it is about. Import this to have `metadata` complete."""
+
+from outreach.store.schema import audit, campaigns, consents, organisation, people
+from outreach.store.schema.columns import metadata, random_ref
+
+APPEND_ONLY = (
+    "consent_text",
+    "consent_event",
+    "audit_entry",
+    "audit_leaf",
+    "audit_tile",
+    "checkpoint",
+    "checkpoint_note",
+)
+"""Tables that refuse UPDATE, DELETE, REPLACE and TRUNCATE by trigger, on both databases."""
+
+__all__ = ["APPEND_ONLY", "audit", "campaigns", "consents", "metadata", "organisation", "people", "random_ref"]

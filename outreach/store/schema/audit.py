@@ -1,0 +1,67 @@
+"""The log: entries as they were written, their place in the tree, tiles of hashes, and signed checkpoints."""
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+
+from outreach.store.schema.columns import BigId, belongs_to, identity, instant, metadata
+
+# Append-only. `body` is JSON text exactly as hashed; no address, no name.
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    identity(),
+    Column("nonce", LargeBinary(16), nullable=False),
+    instant("at"),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),  # "staff:<ref>", "recipient", "engine", …
+    Column("contact", LargeBinary(16)),  # refs, not ids: they must outlive the rows
+    Column("topic", LargeBinary(16)),
+    Column("campaign", LargeBinary(16)),
+    Column("message", LargeBinary(16)),
+    Column("body", Text, nullable=False, server_default="{}"),
+)
+Index("ix_audit_entry_contact", audit_entry.c.contact)
+Index("ix_audit_entry_kind_at", audit_entry.c.kind, audit_entry.c.at)
+Index("ix_audit_entry_actor", audit_entry.c.actor)
+
+# The queue the sealer empties.
+audit_pending = Table("audit_pending", metadata, belongs_to("entry", "audit_entry.id", primary_key=True))
+
+# Append-only.
+audit_leaf = Table(
+    "audit_leaf",
+    metadata,
+    Column("position", BigId, primary_key=True, autoincrement=False),
+    belongs_to("entry", "audit_entry.id", unique=True),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+
+# Append-only: full tiles of 256 hashes (C2SP tlog-tiles).
+audit_tile = Table(
+    "audit_tile",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigId, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
+# Append-only. The size is unique: two leaders cannot seal the same place.
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("size", BigId, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("edge", LargeBinary, nullable=False),  # the tree's right edge: 32-byte hashes, largest subtree first
+    Column("epoch", BigId, nullable=False),
+    instant("at"),
+)
+
+# Append-only: the signed note, made after the checkpoint was durably committed.
+checkpoint_note = Table(
+    "checkpoint_note",
+    metadata,
+    Column("size", BigId, ForeignKey("checkpoint.size"), primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+)
+
+# One row: who leads. The epoch fences the writes of a leader that lost its lock.
+leader = Table("leader", metadata, identity(), Column("epoch", BigId, nullable=False), instant("since"))

@@ -1,0 +1,121 @@
+"""What marketers write and what the pipeline carries: campaigns, their frozen content, messages and attempts."""
+
+from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+
+from outreach.store.schema.columns import BigId, belongs_to, box, identity, instant, metadata, ref
+
+campaign = Table(
+    "campaign",
+    metadata,
+    identity(),
+    ref(),
+    Column("name", Text, nullable=False),
+    belongs_to("topic", "topic.id"),
+    belongs_to("author", "staff.id"),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="draft"),
+    Column("resumes_to", Text),  # the state a paused campaign goes back to
+    Column("pause_reason", Text, nullable=False, server_default=""),
+    Column("subject", Text, nullable=False, server_default=""),
+    Column("preheader", Text, nullable=False, server_default=""),
+    Column("body", Text, nullable=False, server_default=""),  # Markdown with Liquid fields
+    Column("segment", Text, nullable=False, server_default="{}"),  # JSON
+    Column("priority", Integer, nullable=False, server_default="5"),  # 1 goes first
+    instant("due", nullable=True),
+    Column("zone", Text, nullable=False, server_default="UTC"),
+    instant("later_until", nullable=True),  # "send later if it opens before": the deadline
+    Column("content", BigId),
+    Column("cursor", BigId, nullable=False, server_default="0"),  # last mailbox id planned
+    instant("planned", nullable=True),  # when the whole audience had been planned
+    instant("created"),
+    instant("updated"),
+    instant("started", nullable=True),
+    instant("finished", nullable=True),
+    CheckConstraint("kind IN ('promotional','informational','service')", name="kind"),
+    CheckConstraint("state IN ('draft','scheduled','sending','paused','sent','cancelled')", name="state"),
+)
+
+# Content frozen and prepared once, when a campaign is scheduled.
+content = Table(
+    "content",
+    metadata,
+    identity(),
+    ref(),
+    belongs_to("campaign", "campaign.id", index=True),
+    Column("version", Integer, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("preheader", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("prepared", Text, nullable=False),  # JSON of mail.content.Prepared
+    Column("sha256", LargeBinary(32), nullable=False),
+    instant("frozen"),
+    UniqueConstraint("campaign", "version"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    identity(),
+    ref(),
+    Column("origin", Text, nullable=False),  # campaign, confirmation, notice, test (invitation, reply: later issues)
+    Column("kind", Text, nullable=False),  # promotional, informational, service
+    Column("lane", Text, nullable=False),
+    belongs_to("contact", "contact.id"),
+    Column("mailbox", BigId, nullable=False),
+    Column("campaign", BigId),
+    Column("topic", BigId),
+    Column("content", BigId),
+    Column("confirmation", BigId),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    instant("planned"),  # when it was planned; a place under the caps counts from here
+    instant("due"),
+    instant("later_until", nullable=True),
+    Column("worker", Text),
+    instant("lease", nullable=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    instant("first_attempt", nullable=True),
+    instant("counted", nullable=True),  # accepted: the hand-off; unknown: the end of its lease
+    instant("settled", nullable=True),
+    box("body_box"),  # a notice's own facts, JSON
+    CheckConstraint(
+        "state IN ('waiting','planned','claimed','attempted','sent','withheld','failed','unknown')", name="state"
+    ),
+    CheckConstraint("kind IN ('promotional','informational','service')", name="kind"),
+    CheckConstraint("origin IN ('campaign','confirmation','invitation','notice','reply','test')", name="origin"),
+    UniqueConstraint("campaign", "contact"),
+    sqlite_autoincrement=True,
+)
+# The caps' ledger: every message that may count against a mailbox.
+Index("ix_message_mailbox", message.c.mailbox)
+_planned = message.c.state == "planned"
+Index("ix_message_lane", message.c.lane, message.c.due, message.c.id, sqlite_where=_planned, postgresql_where=_planned)
+_leased = message.c.state.in_(["claimed", "attempted"])
+Index("ix_message_lease", message.c.lease, sqlite_where=_leased, postgresql_where=_leased)
+_waiting = message.c.state == "waiting"
+Index("ix_message_waiting", message.c.due, sqlite_where=_waiting, postgresql_where=_waiting)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    identity(),
+    belongs_to("message", "message.id", index=True),
+    Column("number", Integer, nullable=False),
+    instant("at"),
+    Column("worker", Text, nullable=False),
+    instant("ended", nullable=True),
+    Column("outcome", Text),  # sent, deferred, failed, unknown, put back
+    Column("code", Integer),
+    Column("reply", Text),  # the server's words, addresses masked
+)
+
+# When a quiet zone lets mail through again: written by Python, joined by SQL.
+quiet_due = Table(
+    "quiet_due",
+    metadata,
+    Column("zone", Text, primary_key=True),
+    Column("quiet_from", Integer, primary_key=True),
+    Column("quiet_to", Integer, primary_key=True),
+    instant("at", primary_key=True, autoincrement=False),
+    instant("due"),
+)
