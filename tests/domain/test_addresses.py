@@ -15,9 +15,7 @@ locals_ = st.lists(atoms, min_size=1, max_size=4).map(".".join)
 labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
 endings = st.sampled_from(["org", "com", "se", "nl", "co.uk", "museum"])
 domains = st.builds(lambda names, ending: ".".join([*names, ending]), st.lists(labels, min_size=1, max_size=3), endings)
-odd_locals = st.text(ATEXT + ".é @<>\"", max_size=20)
-    lambda found: ".".join([*found[0], found[1]])
-)
+odd_locals = st.text(ATEXT + '.é @<>"', max_size=20)
 addresses = st.tuples(locals_, domains).map("@".join)
 
 
@@ -211,7 +209,6 @@ def test_no_address_survives_in_a_free_text(before: str, address: str, after: st
     [
         ("550 <anna@example.org>: no such user", "550 <a•••@e•••.org>: no such user"),
         ("Write to anna@example.org.", "Write to a•••@e•••.org."),
-        
         ('"anna berg"@example.org is full', "a•••@e•••.org is full"),
         ("bounce+anna=example.org@mx.example.net", "b•••@m•••.net"),
         ("user ånna@exämple.org", "user å•••@e•••.org"),
