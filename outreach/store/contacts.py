@@ -14,6 +14,11 @@ from outreach.store.schema.people import contact, mailbox
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
+def new_code() -> str:
+    """A contact reference: ten letters and digits that cannot be misread."""
+    return "".join(secrets.choice(_CODE_LETTERS) for _ in range(10))
+
+
 @dataclass(frozen=True)
 class Person:
     """A contact as the store knows it: integer ids inside, `ref` and `code` outside."""
@@ -65,7 +70,7 @@ def ensure_contact(
     row = {
         "ref": secrets.token_bytes(16),
         "mailbox": _ensure_mailbox(connection, keyring.blind("mailbox", address.mailbox)),
-        "code": "".join(secrets.choice(_CODE_LETTERS) for _ in range(10)),
+        "code": new_code(),
         "address_key": keyring.blind("address", address.exact),
         "provider": address.provider,
         "locale": locale,

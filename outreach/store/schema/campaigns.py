@@ -108,14 +108,3 @@ attempt = Table(
     Column("code", Integer),
     Column("reply", Text),  # the server's words, addresses masked
 )
-
-# When a quiet zone lets mail through again: written by Python, joined by SQL.
-quiet_due = Table(
-    "quiet_due",
-    metadata,
-    Column("zone", Text, primary_key=True),
-    Column("quiet_from", Integer, primary_key=True),
-    Column("quiet_to", Integer, primary_key=True),
-    instant("at", primary_key=True, autoincrement=False),
-    instant("due"),
-)

@@ -68,6 +68,12 @@ Index(
     sqlite_where=consent.c.expires.is_not(None),
     postgresql_where=consent.c.expires.is_not(None),
 )
+Index(
+    "ix_consent_paused_until",
+    consent.c.paused_until,
+    sqlite_where=consent.c.paused_until.is_not(None),
+    postgresql_where=consent.c.paused_until.is_not(None),
+)
 
 # Append-only.
 consent_event = Table(
@@ -106,6 +112,12 @@ Index(
     request.c.not_before,
     sqlite_where=request.c.settled.is_(None),
     postgresql_where=request.c.settled.is_(None),
+)
+Index(
+    "ix_request_settled",
+    request.c.settled,
+    sqlite_where=request.c.settled.is_not(None),
+    postgresql_where=request.c.settled.is_not(None),
 )
 
 # A request for consent awaiting its owner's press. Lives beside the consent state and never changes it.

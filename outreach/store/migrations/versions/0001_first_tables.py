@@ -101,15 +101,6 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "quiet_due",
-        sa.Column("zone", sa.Text(), nullable=False),
-        sa.Column("quiet_from", sa.Integer(), nullable=False),
-        sa.Column("quiet_to", sa.Integer(), nullable=False),
-        sa.Column("at", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("due", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("zone", "quiet_from", "quiet_to", "at", name=op.f("pk_quiet_due")),
-    )
-    op.create_table(
         "request",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("ref", sa.LargeBinary(length=16), nullable=False),
@@ -130,6 +121,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("settled IS NULL"),
             postgresql_where=sa.text("settled IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_request_settled",
+            ["settled"],
+            unique=False,
+            sqlite_where=sa.text("settled IS NOT NULL"),
+            postgresql_where=sa.text("settled IS NOT NULL"),
         )
 
     op.create_table(
@@ -514,6 +512,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("expires IS NOT NULL"),
             postgresql_where=sa.text("expires IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_consent_paused_until",
+            ["paused_until"],
+            unique=False,
+            sqlite_where=sa.text("paused_until IS NOT NULL"),
+            postgresql_where=sa.text("paused_until IS NOT NULL"),
         )
         batch_op.create_index("ix_consent_topic_contact", ["topic", "contact"], unique=False)
 

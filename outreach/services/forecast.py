@@ -1,0 +1,141 @@
+"""What would happen and what is happening: the dry run before scheduling, and the live progress of a campaign."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from outreach.domain.eligibility import ASKED_NOT_TO, GATES
+from outreach.domain.errors import NotFoundError
+from outreach.services.context import Context
+from outreach.store.decide import load_rule
+from outreach.store.messages import forecast
+from outreach.store.schema.campaigns import campaign, message
+
+_WORDS = {
+    "bounce": "Address does not work",
+    "no_consent": "Has not agreed",
+    "expired": "Their consent has run out",
+    "paused": "Paused by the person",
+    "kind": "Did not agree to this kind of mail",
+    "cap_promise": "At the limit this topic promised them",
+    "cap_own": "At the lower limit they set",
+    "cap_total": "At the limit for all mail together",
+    "cap_promotional": "At the limit for promotions",
+    "ratio": "Owed more useful mails before the next offer",
+    "same_mailbox": "Gets it already, under another spelling of the address",
+    "cancelled": "The campaign was cancelled",
+    "request_ended": "Their request had ended",
+    "budget": "Too many confirmation mails",
+    "staff_ended": "The account was closed",
+    "quiet": "Morning where they are",
+    "refused": "Their mail server refused it",
+    "gave_up": "Their mail server did not take it in five days",
+    "address": "Address does not work",
+    "unsendable": "The mail could not be made",
+}
+
+
+def reason_words(reason: str) -> str:
+    """A reason as staff read it. All ways of asking not to read as one (promise 9)."""
+    if reason in ASKED_NOT_TO:
+        return "Asked not to"
+    return _WORDS.get(reason, reason.replace("_", " ").capitalize())
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A dry run: people now, later and not, by reason, most first. `opens` says what would open the gate."""
+
+    now: int
+    later: tuple[tuple[str, int], ...]
+    withheld: tuple[tuple[str, int], ...]
+    opens: str
+
+    @property
+    def reaches(self) -> int:
+        """People who would get it, now or later."""
+        return self.now + sum(n for _reason, n in self.later)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a campaign's messages stand. `per_second` over the last minute; instants in UTC microseconds."""
+
+    sent: int
+    to_go: int
+    later: tuple[tuple[str, int], ...]
+    withheld: tuple[tuple[str, int], ...]
+    failed: tuple[tuple[str, int], ...]
+    unknown: int
+    per_second: float
+    next_later: int | None
+
+    @property
+    def total(self) -> int:
+        """Everybody the campaign has a row for."""
+        later, withheld, failed = (sum(n for _r, n in part) for part in (self.later, self.withheld, self.failed))
+        return self.sent + self.to_go + later + withheld + failed + self.unknown
+
+
+def dry_run(ctx: Context, campaign_id: int) -> Forecast:
+    """Decide for the whole audience as planning would now, and write nothing. Raises NotFoundError."""
+    with ctx.db.reading() as conn:
+        plan = conn.execute(select(campaign).where(campaign.c.id == campaign_id)).mappings().one_or_none()
+        if plan is None:
+            raise NotFoundError("There is no such campaign.")
+        at = max(ctx.db.now(conn), plan["due"] or 0)
+        rows = forecast(conn, load_rule(conn), plan, at)
+    later = [(why, n) for state, why, n, _due in rows if state == "waiting" or (state == "planned" and why == "quiet")]
+    withheld = [(why, n) for state, why, n, _due in rows if state == "withheld"]
+    ready = sum(n for state, why, n, _due in rows if state == "planned" and why != "quiet")
+    return Forecast(ready, tuple(later), tuple(withheld), _opens(withheld) if not ready and not later else "")
+
+
+def _opens(withheld: list[tuple[str, int]]) -> str:
+    reasons = {reason for reason, _n in withheld}
+    if not withheld:
+        return "Nobody has agreed to this topic within this segment yet. Share its sign-up page, or widen the segment."
+    if reasons & GATES:
+        return "Limits keep it back. Choose “send later if it opens before” a date, or schedule it for a later day."
+    if reasons == {"kind"}:
+        return "Nobody in this audience agreed to this kind of mail. Choose a kind that the topic's text names."
+    return "Everybody in this audience has paused, stopped or cannot be reached. Share the sign-up page, or widen the segment."
+
+
+def progress(ctx: Context, campaign_id: int) -> Progress:
+    """Count a campaign's messages by state and reason."""
+    with ctx.db.reading() as conn:
+        now = ctx.db.now(conn)
+        due = func.min(message.c.due)
+        rows = conn.execute(
+            select(message.c.state, message.c.reason, func.count(), due, (message.c.due > now).label("ahead"))
+            .where(message.c.campaign == campaign_id)
+            .group_by(message.c.state, message.c.reason, message.c.due > now)
+        ).all()
+        lately = conn.execute(
+            select(func.count()).where(
+                message.c.campaign == campaign_id, message.c.state == "sent", message.c.settled > now - 60_000_000
+            )
+        ).scalar_one()
+
+    def by_reason(state: str) -> tuple[tuple[str, int], ...]:
+        totals: dict[str, int] = {}
+        for found, reason, n, _due, _ahead in rows:
+            if found == state:
+                totals[reason or ""] = totals.get(reason or "", 0) + n
+        return tuple(sorted(totals.items(), key=lambda item: -item[1]))
+
+    ahead = sum(n for state, _r, n, _due, is_ahead in rows if state == "planned" and is_ahead)
+    waiting = by_reason("waiting") + ((("quiet", ahead),) if ahead else ())
+    opening = [at for state, _r, _n, at, is_ahead in rows if is_ahead and state in {"planned", "waiting"}]
+    in_hand = {"planned", "claimed", "attempted"}
+    return Progress(
+        sent=sum(n for state, _r, n, _due, _a in rows if state == "sent"),
+        to_go=sum(n for state, _r, n, _due, _a in rows if state in in_hand) - ahead,
+        later=waiting,
+        withheld=by_reason("withheld"),
+        failed=by_reason("failed"),
+        unknown=sum(n for state, _r, n, _due, _a in rows if state == "unknown"),
+        per_second=lately / 60,
+        next_later=min(opening, default=None),
+    )

@@ -1,0 +1,187 @@
+"""Consent rows, their append-only events and the texts people agreed to: set-wise SQL, no rule of its own."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy.engine import Row
+
+from outreach.store.schema.consents import consent, consent_event, consent_text, topic
+from outreach.store.schema.organisation import cap
+from outreach.store.schema.people import contact
+
+DEFAULT_CEILING = (4, 7 * 86_400)
+"""At most so many mails in so many seconds, all but service mail, while no total cap is set."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A consent row as it stands. Instants in UTC microseconds."""
+
+    contact: int
+    topic: int
+    state: str
+    since: int
+    text: int | None
+    paused_until: int | None
+    own: tuple[int, int] | None
+
+
+def lock_contacts(conn: Connection, contacts: Iterable[int]) -> dict[int, bytes]:
+    """Lock the contacts' rows in id order, as the pipeline does, and return their refs by id.
+
+    Whoever changes a consent and whoever decides about a mail to the same person thus take turns.
+    """
+    query = select(contact.c.id, contact.c.ref).where(contact.c.id.in_(sorted(set(contacts))))
+    return {row.id: row.ref for row in conn.execute(query.order_by(contact.c.id).with_for_update())}
+
+
+def held(conn: Connection, contacts: Collection[int], topics: Collection[int] | None = None) -> list[Held]:
+    """The consent rows of these contacts, of all topics or of the given ones."""
+    query = select(
+        consent.c.contact,
+        consent.c.topic,
+        consent.c.state,
+        consent.c.since,
+        consent.c.text,
+        consent.c.paused_until,
+        consent.c.own_n,
+        consent.c.own_window,
+    ).where(consent.c.contact.in_(list(contacts)))
+    if topics is not None:
+        query = query.where(consent.c.topic.in_(list(topics)))
+    return [
+        Held(*row[:6], own=None if row.own_n is None else (row.own_n, row.own_window))
+        for row in conn.execute(query.order_by(consent.c.contact, consent.c.topic))
+    ]
+
+
+def write(conn: Connection, fresh: Sequence[Mapping[str, Any]], changed: Sequence[Mapping[str, Any]]) -> None:
+    """Insert new rows, update known ones. Each mapping has `contact`, `topic` and the same further columns."""
+    for rows in _by_shape(fresh):
+        conn.execute(insert(consent), rows)
+    for rows in _by_shape(changed):
+        names = rows[0].keys() - {"contact", "topic"}
+        conn.execute(
+            update(consent)
+            .where(consent.c.contact == bindparam("of_contact"), consent.c.topic == bindparam("of_topic"))
+            .values({name: bindparam(name) for name in names}),
+            [
+                {"of_contact": row["contact"], "of_topic": row["topic"], **{name: row[name] for name in names}}
+                for row in rows
+            ],
+        )
+
+
+def _by_shape(rows: Iterable[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Rows with the same columns together: one statement each."""
+    shapes: dict[frozenset[str], list[dict[str, Any]]] = {}
+    for row in rows:
+        shapes.setdefault(frozenset(row), []).append(dict(row))
+    return list(shapes.values())
+
+
+def add_events(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append consent events."""
+    if rows:
+        conn.execute(insert(consent_event), [dict(row) for row in rows])
+
+
+def last_event(conn: Connection, contact_id: int, topic_id: int) -> Row[Any] | None:
+    """The latest consent event of one person and topic."""
+    return conn.execute(
+        select(consent_event)
+        .where(consent_event.c.contact == contact_id, consent_event.c.topic == topic_id)
+        .order_by(consent_event.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def agreement(conn: Connection, contact_id: int, topic_id: int, *, before: int) -> Row[Any] | None:
+    """The event by which this person had agreed to this topic at `before`."""
+    return conn.execute(
+        select(consent_event)
+        .where(
+            consent_event.c.contact == contact_id,
+            consent_event.c.topic == topic_id,
+            consent_event.c.event.in_(["confirmed", "imported"]),
+            consent_event.c.at <= before,
+        )
+        .order_by(consent_event.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def events_of_act(conn: Connection, contact_id: int, message_ref: bytes, at: int) -> list[Row[Any]]:
+    """The events one press of a link in one mail made, at exactly `at`."""
+    return list(
+        conn.execute(
+            select(consent_event)
+            .where(
+                consent_event.c.contact == contact_id,
+                consent_event.c.message_ref == message_ref,
+                consent_event.c.at == at,
+            )
+            .order_by(consent_event.c.id)
+        )
+    )
+
+
+def texts(conn: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
+    """Consent texts by id."""
+    query = select(consent_text).where(consent_text.c.id.in_(sorted(set(ids))))
+    return {row.id: row for row in conn.execute(query)}
+
+
+def topics(conn: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
+    """Topics by id."""
+    return {row.id: row for row in conn.execute(select(topic).where(topic.c.id.in_(sorted(set(ids)))))}
+
+
+def open_topics(conn: Connection, refs: Collection[bytes] | None = None) -> list[Row[Any]]:
+    """Topics people may sign up for: open, with at least one published text. By name."""
+    query = select(topic).where(topic.c.closed.is_(None), topic.c.id.in_(select(consent_text.c.topic).distinct()))
+    if refs is not None:
+        query = query.where(topic.c.ref.in_(list(refs)))
+    return list(conn.execute(query.order_by(topic.c.name, topic.c.id)))
+
+
+def current_texts(conn: Connection, topic_ids: Collection[int], locales: Sequence[str]) -> dict[int, Row[Any]]:
+    """The newest text of each topic in the first of `locales` that has one; failing all, in any."""
+    newest = (
+        select(consent_text.c.topic, consent_text.c.locale, func.max(consent_text.c.version).label("version"))
+        .where(consent_text.c.topic.in_(list(topic_ids)))
+        .group_by(consent_text.c.topic, consent_text.c.locale)
+        .subquery()
+    )
+    rows = conn.execute(
+        select(consent_text)
+        .join(
+            newest,
+            (consent_text.c.topic == newest.c.topic)
+            & (consent_text.c.locale == newest.c.locale)
+            & (consent_text.c.version == newest.c.version),
+        )
+        .order_by(consent_text.c.topic, consent_text.c.locale)
+    )
+    rank = {locale: place for place, locale in reversed(list(enumerate(locales)))}
+    best: dict[int, Row[Any]] = {}
+    for row in rows:
+        known = best.get(row.topic)
+        if known is None or rank.get(row.locale, len(rank)) < rank.get(known.locale, len(rank)):
+            best[row.topic] = row
+    return best
+
+
+def total_ceiling(conn: Connection) -> tuple[int, int]:
+    """(n, seconds): the total ceiling now printed at sign-up, the tightest where there are several."""
+    rows = conn.execute(select(cap.c.n, cap.c.window).where(cap.c.scope == "total", cap.c.ended.is_(None))).all()
+    return min(((row.n, row.window) for row in rows), key=lambda cap: cap[0] / cap[1], default=DEFAULT_CEILING)
+
+
+def set_ceiling(conn: Connection, contacts: Collection[int], ceiling: tuple[int, int]) -> None:
+    """Hold these people to the ceiling they were shown."""
+    conn.execute(
+        update(contact).where(contact.c.id.in_(list(contacts))).values(ceiling_n=ceiling[0], ceiling_window=ceiling[1])
+    )

@@ -1,0 +1,165 @@
+"""What came through the public doors, the confirmations made of it, and the durable budgets of confirmation mail."""
+
+import secrets
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.engine import Row
+
+from outreach.store.schema.campaigns import message
+from outreach.store.schema.consents import confirmation, confirmation_topic, mail_budget, request
+
+_HOUR = 3_600_000_000
+DAY = 24 * _HOUR
+
+
+def put_request(
+    conn: Connection,
+    now: int,
+    *,
+    door: str,
+    network: bytes,
+    payload_box: bytes | None,
+    not_before: int,
+    settled: int | None = None,
+) -> None:
+    """The one row a public door writes, whoever was named in it."""
+    conn.execute(
+        insert(request).values(
+            ref=secrets.token_bytes(16),
+            door=door,
+            received=now,
+            network=network,
+            payload_box=payload_box,
+            not_before=not_before,
+            settled=settled,
+        )
+    )
+
+
+def due_requests(conn: Connection, now: int, *, doors: Collection[str], limit: int) -> list[Row[Any]]:
+    """Requests the engine may look at now, oldest first, locked against a second engine."""
+    return list(
+        conn.execute(
+            select(request)
+            .where(request.c.settled.is_(None), request.c.not_before <= now, request.c.door.in_(list(doors)))
+            .order_by(request.c.not_before, request.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def settle_request(conn: Connection, request_id: int, now: int) -> None:
+    """Done with: what was typed is forgotten, the row stays a week to be counted."""
+    conn.execute(update(request).where(request.c.id == request_id).values(settled=now, payload_box=None))
+
+
+def postpone_request(conn: Connection, request_id: int, until: int) -> None:
+    """Wait, never drop."""
+    conn.execute(update(request).where(request.c.id == request_id).values(not_before=until))
+
+
+def open_confirmation(conn: Connection, contact_id: int, now: int) -> Row[Any] | None:
+    """The request this person has not yet answered, if one is pending."""
+    return conn.execute(
+        select(confirmation)
+        .where(
+            confirmation.c.contact == contact_id, confirmation.c.answered.is_(None), confirmation.c.expires > now
+        )
+        .order_by(confirmation.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def confirmation_by_ref(conn: Connection, ref: bytes, *, lock: bool = False) -> Row[Any] | None:
+    """The confirmation a link names."""
+    query = select(confirmation).where(confirmation.c.ref == ref)
+    return conn.execute(query.with_for_update() if lock else query).one_or_none()
+
+
+def confirmation_by_id(conn: Connection, confirmation_id: int) -> Row[Any] | None:
+    return conn.execute(select(confirmation).where(confirmation.c.id == confirmation_id)).one_or_none()
+
+
+def add_confirmation(conn: Connection, **values: Any) -> int:
+    """A new confirmation; returns its id."""
+    row = {"ref": secrets.token_bytes(16), **values}
+    return int(conn.execute(insert(confirmation).values(row).returning(confirmation.c.id)).scalar_one())
+
+
+def change_confirmation(conn: Connection, confirmation_id: int, **values: Any) -> None:
+    conn.execute(update(confirmation).where(confirmation.c.id == confirmation_id).values(values))
+
+
+def asked_topics(conn: Connection, confirmation_id: int) -> dict[int, Row[Any]]:
+    """The topics a confirmation asks about, by topic id."""
+    query = select(confirmation_topic).where(confirmation_topic.c.confirmation == confirmation_id)
+    return {row.topic: row for row in conn.execute(query.order_by(confirmation_topic.c.topic))}
+
+
+def ask_about(conn: Connection, confirmation_id: int, texts: Mapping[int, int]) -> None:
+    """Add topics (topic id → text id) to a confirmation; those it has keep the text they were asked with."""
+    known = asked_topics(conn, confirmation_id)
+    rows = [
+        {"confirmation": confirmation_id, "topic": topic, "text": text}
+        for topic, text in texts.items()
+        if topic not in known
+    ]
+    if rows:
+        conn.execute(insert(confirmation_topic), rows)
+
+
+def mark_granted(conn: Connection, confirmation_id: int, topics: Collection[int]) -> None:
+    conn.execute(
+        update(confirmation_topic)
+        .where(confirmation_topic.c.confirmation == confirmation_id, confirmation_topic.c.topic.in_(list(topics)))
+        .values(granted=1)
+    )
+
+
+def has_unsent_mail(conn: Connection, confirmation_id: int, contact_id: int) -> bool:
+    """Whether a mail about this confirmation is still to go: it will show topics added meanwhile."""
+    query = select(message.c.id).where(
+        message.c.contact == contact_id,
+        message.c.confirmation == confirmation_id,
+        message.c.state.in_(["planned", "waiting"]),
+    )
+    return conn.execute(query.limit(1)).first() is not None
+
+
+def last_mail(conn: Connection, confirmation_id: int, contact_id: int) -> Row[Any] | None:
+    """The latest mail that asked this question."""
+    return conn.execute(
+        select(message)
+        .where(message.c.contact == contact_id, message.c.confirmation == confirmation_id)
+        .order_by(message.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def spent(conn: Connection, key: bytes, since: int) -> int:
+    """Confirmation mails started under a budget's key after `since`."""
+    query = select(func.count()).select_from(mail_budget).where(mail_budget.c.key == key, mail_budget.c.at > since)
+    return int(conn.execute(query).scalar_one())
+
+
+def frees_at(conn: Connection, key: bytes, since: int, limit: int) -> int:
+    """The instant of the spending whose ageing out of the window makes room for one more."""
+    query = select(mail_budget.c.at).where(mail_budget.c.key == key, mail_budget.c.at > since)
+    return int(
+        conn.execute(query.order_by(mail_budget.c.at.desc(), mail_budget.c.id.desc()).offset(limit - 1).limit(1))
+        .scalars()
+        .one()
+    )
+
+
+def spend(conn: Connection, now: int, keys: Collection[bytes]) -> None:
+    conn.execute(insert(mail_budget), [{"key": key, "at": now} for key in keys])
+
+
+def purge(conn: Connection, now: int) -> int:
+    """Forget settled requests after 7 days and budgets after their longest window. Returns how many rows."""
+    old = conn.execute(delete(request).where(request.c.settled < now - 7 * DAY)).rowcount
+    return old + conn.execute(delete(mail_budget).where(mail_budget.c.at < now - DAY)).rowcount

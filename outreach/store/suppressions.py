@@ -1,0 +1,63 @@
+"""Bars on an address or mailbox: kept as keyed hashes, stronger than any consent, lifted but never deleted."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from outreach.store.schema.people import suppression
+
+STRENGTH = ("erased", "deceased", "never", "complaint", "imported", "bounce")
+"""Kinds, strongest first: the order in which one is named as the reason."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A live suppression. `key`: 32 bytes, of an address or a mailbox; `lift`: owner, officer or nobody."""
+
+    key: bytes
+    scope: str
+    kind: str
+    lift: str
+    reason: str = ""
+
+
+def live(conn: Connection, keys: Collection[bytes]) -> list[Bar]:
+    """The bars on these address and mailbox keys, strongest first."""
+    columns = (suppression.c.key, suppression.c.scope, suppression.c.kind, suppression.c.lift, suppression.c.reason)
+    query = select(*columns).where(suppression.c.key.in_(list(keys)), suppression.c.lifted.is_(None))
+    return sorted((Bar(*row) for row in conn.execute(query)), key=lambda bar: STRENGTH.index(bar.kind))
+
+
+def put(conn: Connection, now: int, bars: Sequence[Bar]) -> None:
+    """Bar what is not yet barred for the same reason."""
+    rows = [
+        {
+            "key": bar.key,
+            "scope": bar.scope,
+            "kind": bar.kind,
+            "lift": bar.lift,
+            "since": now,
+            "reason": bar.reason,
+        }
+        for bar in bars
+    ]
+    if rows:
+        conn.execute(_insert_new(conn), rows)
+
+
+def lift_by_owner(conn: Connection, now: int, keys: Collection[bytes]) -> int:
+    """End the bars their owner may lift by double opt-in. Returns how many."""
+    done = conn.execute(
+        update(suppression)
+        .where(suppression.c.key.in_(list(keys)), suppression.c.lifted.is_(None), suppression.c.lift == "owner")
+        .values(lifted=now)
+    )
+    return done.rowcount
+
+
+def _insert_new(conn: Connection) -> Insert:
+    if conn.dialect.name == "sqlite":
+        return sqlite.insert(suppression).on_conflict_do_nothing()
+    return postgresql.insert(suppression).on_conflict_do_nothing()
