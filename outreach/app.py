@@ -1,0 +1,37 @@
+"""The only wiring: settings, extensions, guards and the slices become one Flask application."""
+
+from pathlib import Path
+
+from flask import Flask
+from flask_bootstrap import Bootstrap5
+from jinja2 import StrictUndefined
+
+from outreach.config import Settings
+from outreach.services.context import Context, open_context
+from outreach.web import auth, errors, formats, layout, limits, log, security
+from outreach.web.account.views import blueprint as account
+
+ROOT = Path(__file__).parent.parent
+SLICES = (account,)
+
+
+def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:
+    """The web application over a migrated store."""
+    ctx = open_context(given) if isinstance(given, Settings) else given
+    app = Flask("outreach", root_path=str(Path(__file__).parent), template_folder=ROOT / "templates")
+    app.static_folder = str(ROOT / "static")
+    app.testing = testing
+    app.extensions["outreach"] = ctx
+    app.jinja_env.undefined = StrictUndefined
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    log.log_requests(app)
+    security.protect(app, ctx.settings, ctx.keyring)
+    Bootstrap5(app)
+    limits.limit(app, ctx.settings)
+    auth.watch_doors(app)
+    formats.set_up_formats(app)
+    layout.set_up_layout(app)
+    errors.handle_errors(app)
+    for blueprint in SLICES:
+        app.register_blueprint(blueprint)
+    return app

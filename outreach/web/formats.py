@@ -1,0 +1,104 @@
+"""How values look on pages: instants in the reader's zone, numbers, frequencies, masked addresses, and the language."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from flask import Flask, current_app, g, request
+from flask_babel import Babel, format_datetime, get_timezone, gettext, ngettext, refresh
+from flask_babel import format_decimal as babel_decimal
+from markupsafe import Markup
+
+from outreach.domain import addresses
+from outreach.web.auth import OPEN, present_session
+
+LOCALES = {"en": "English", "sv": "Svenska", "nl": "Nederlands"}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def set_up_formats(app: Flask) -> None:
+    """Install Flask-Babel and the filters `instant`, `number`, `duration`, `frequency`, `mask`."""
+    Babel(app, locale_selector=_locale, timezone_selector=_zone)
+    filters = {"instant": instant, "number": number, "duration": duration, "mask": addresses.mask, "day": day}
+    app.jinja_env.filters.update(filters)
+    app.jinja_env.globals["frequency"] = frequency
+
+
+def speak(locale: str, zone: str = "") -> None:
+    """Answer this request in `locale`, and show times in `zone`: a recipient's own, from their contact row."""
+    g.locale = locale
+    if zone:
+        g.zone = zone
+    refresh()
+
+
+def instant(value: int | None) -> Markup:
+    """UTC microseconds as <time> in the reader's zone, with UTC on hover."""
+    if value is None:
+        return Markup("–")
+    moment = datetime.fromtimestamp(value / 1_000_000, UTC)
+    shown = format_datetime(moment, "d MMMM y, HH:mm")
+    hover = format_datetime(moment, "y-MM-dd HH:mm", rebase=False) + " UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), hover, shown)
+
+
+def day(value: int | None) -> Markup:
+    """UTC microseconds as a date in the reader's zone."""
+    if value is None:
+        return Markup("–")
+    moment = datetime.fromtimestamp(value / 1_000_000, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), format_datetime(moment, "d MMMM y"))
+
+
+def number(value: int) -> str:
+    """11904 as 11,904, the reader's way."""
+    return str(babel_decimal(value))
+
+
+def duration(seconds: int) -> str:
+    """A length of time in words: 604800 is "7 days", 7200 "2 hours"."""
+    if seconds % _DAY == 0:
+        return str(ngettext("%(num)d day", "%(num)d days", seconds // _DAY))
+    if seconds % _HOUR == 0:
+        return str(ngettext("%(num)d hour", "%(num)d hours", seconds // _HOUR))
+    return str(ngettext("%(num)d minute", "%(num)d minutes", max(1, seconds // _MINUTE)))
+
+
+def frequency(n: int, seconds: int) -> str:
+    """A promise in words: (2, 604800) is "2 a week", (5, 864000) "5 in 10 days"."""
+    if seconds == _DAY:
+        return str(gettext("%(n)d a day", n=n))
+    if seconds == 7 * _DAY:
+        return str(gettext("%(n)d a week", n=n))
+    if seconds == 30 * _DAY:
+        return str(gettext("%(n)d a month", n=n))
+    return str(gettext("%(n)d in %(length)s", n=n, length=duration(seconds)))
+
+
+def reader_zone() -> ZoneInfo:
+    """The zone in which this reader sees and types times."""
+    return ZoneInfo(str(get_timezone() or "UTC"))
+
+
+def _is_open_page() -> bool:
+    view = current_app.view_functions.get(request.endpoint or "")
+    return bool(getattr(view, "actors", frozenset()) & OPEN)
+
+
+def _locale() -> str | None:
+    """Staff read English. Recipients: their own language once we know them, what they ask for, or their browser's."""
+    if not _is_open_page():
+        return "en"
+    chosen = g.get("locale") or request.args.get("lang")
+    if chosen in LOCALES:
+        return str(chosen)
+    return request.accept_languages.best_match(LOCALES, "en")
+
+
+def _zone() -> str:
+    if "zone" in g:
+        return str(g.zone)
+    if not _is_open_page():
+        session = present_session()
+        if session:
+            return session.timezone
+    return "UTC"

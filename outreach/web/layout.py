@@ -1,0 +1,77 @@
+"""What the layouts need: the navigation a role may see, and the address of pages that exist."""
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app, request
+from werkzeug.routing import BuildError
+
+from outreach.domain.actors import Role
+from outreach.web.auth import present_session
+
+# By job. Invitations and Conversations take their places after Audience when those rooms are built.
+_JOBS = (
+    ("Campaigns", ("/campaigns",)),
+    ("Audience", ("/topics", "/audience", "/desk")),
+    ("Compliance", ("/compliance",)),
+    ("Settings", ("/settings",)),
+    ("Demo mailbox", ("/mailbox",)),
+)
+_NAMES = {
+    "/topics": "Topics",
+    "/audience": "Import",
+    "/desk": "Desk",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A line in the navigation."""
+
+    name: str
+    path: str
+    is_current: bool
+    parts: tuple["Job", ...] = ()
+
+
+def set_up_layout(app: Flask) -> None:
+    """Give templates `navigation()`, `signed_in()` and `page_of(endpoint, …)`."""
+    app.jinja_env.globals.update(navigation=navigation, signed_in=present_session, page_of=page_of)
+
+
+def navigation() -> list[Job]:
+    """The jobs this reader's roles open, as far as they are built."""
+    session = present_session()
+    if session is None:
+        return []
+    doors = _doors(session.actor.roles)
+    jobs = []
+    for name, paths in _JOBS:
+        mine = [path for path in paths if path in doors]
+        if not mine:
+            continue
+        parts = tuple(Job(_NAMES[path], path, _is_here(path)) for path in mine) if len(paths) > 1 else ()
+        jobs.append(Job(name, mine[0], any(_is_here(path) for path in mine), parts))
+    return jobs
+
+
+def page_of(endpoint: str, **values: object) -> str | None:
+    """The path of a page, or None while nobody has built it."""
+    try:
+        return current_app.url_for(endpoint, **values)  # type: ignore[arg-type]
+    except BuildError:
+        return None
+
+
+def _doors(roles: frozenset[Role]) -> set[str]:
+    """Paths of pages without parameters that `roles` may open."""
+    mine = {"staff", *roles}
+    paths = set()
+    for rule in current_app.url_map.iter_rules():
+        actors: frozenset[str] = getattr(current_app.view_functions.get(rule.endpoint), "actors", frozenset())
+        if not rule.arguments and "GET" in (rule.methods or ()) and actors & mine:
+            paths.add(rule.rule.rstrip("/") or "/")
+    return paths
+
+
+def _is_here(path: str) -> bool:
+    return request.path == path or request.path.startswith(path + "/")

@@ -1,0 +1,113 @@
+"""What every answer carries and every request must pass: known host, content policy, cookie flags, CSRF.
+
+OWASP ASVS 5.0 V3: a nonce per response, nothing from other hosts, no framing, no referrer from pages with a token.
+"""
+
+import hmac
+import secrets
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, g, request, session
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from outreach.config import LOOPBACK, Settings
+from outreach.domain.keys import Keyring
+
+csrf = CSRFProtect()
+SIGNED_IN = "_user_id"  # Flask-Login's name for the session id in the cookie
+
+_POLICY = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "font-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def protect(app: Flask, settings: Settings, keyring: Keyring) -> None:
+    """Set cookie flags, the host check, CSRF bound to who is signed in, and the headers of every response."""
+    app.config.update(
+        SECRET_KEY=keyring.sessions,
+        SESSION_COOKIE_NAME="__Host-outreach" if settings.is_https else "outreach",
+        SESSION_COOKIE_SECURE=settings.is_https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_PATH="/",
+        MAX_CONTENT_LENGTH=20 * 1024 * 1024,
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+        WTF_CSRF_SSL_STRICT=False,  # pages with a token send no referrer; the token itself is checked
+    )
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+    hosts = known_hosts(settings)
+
+    @app.before_request
+    def _known_host_only() -> None:
+        name = urlsplit(f"//{request.host}").hostname if request.host else None
+        if name not in hosts:
+            abort(421)
+
+    @app.before_request
+    def _bind_csrf() -> None:
+        if SIGNED_IN in session:
+            bound = csrf_secret(session[SIGNED_IN], keyring)
+            if session.get("csrf_token") != bound:
+                session["csrf_token"] = bound
+
+    csrf.init_app(app)
+    app.jinja_env.globals["csp_nonce"] = csp_nonce
+
+    @app.after_request
+    def _headers(response: Response) -> Response:
+        return _dress(response, https=settings.is_https)
+
+
+def known_hosts(settings: Settings) -> frozenset[str]:
+    """Host names we answer for: the public one, former ones, and this machine while that is all there is."""
+    hosts = {settings.public_host, *settings.former_hosts}
+    if not settings.is_https and settings.public_host in LOOPBACK:
+        hosts |= LOOPBACK | {settings.listen_host}
+    return frozenset(hosts)
+
+
+def csrf_secret(session_id: str, keyring: Keyring) -> str:
+    """The only CSRF secret a signed-in session takes: another user's or an earlier one is refused."""
+    return hmac.digest(keyring.sessions, f"csrf\0{session_id}".encode(), "sha256").hex()
+
+
+def csp_nonce() -> str:
+    """This response's nonce for a <script>."""
+    if "csp_nonce" not in g:
+        g.csp_nonce = secrets.token_urlsafe(16)
+    return str(g.csp_nonce)
+
+
+def allow(**directives: str) -> None:
+    """Widen the content policy of this response alone: `allow(frame_src="'self'")`."""
+    g.csp_extra = {**g.get("csp_extra", {}), **{name.replace("_", "-"): value for name, value in directives.items()}}
+
+
+def _dress(response: Response, *, https: bool) -> Response:
+    policy = {**_POLICY, "script-src": f"'self' 'nonce-{csp_nonce()}'", **g.get("csp_extra", {})}
+    response.headers.setdefault("Content-Security-Policy", "; ".join(f"{name} {policy[name]}" for name in policy))
+    has_token = "token" in (request.view_args or {})
+    response.headers.setdefault("Referrer-Policy", "no-referrer" if has_token else "same-origin")
+    for name, value in _ALWAYS.items():
+        response.headers.setdefault(name, value)
+    if https:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+    if request.endpoint not in {"static", "bootstrap.static"}:
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

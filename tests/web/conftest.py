@@ -1,0 +1,82 @@
+"""The web as tests use it: an application over the store, a visitor's browser, and browsers of signed-in staff."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
+from werkzeug.test import TestResponse
+
+from outreach.app import create_app
+from outreach.services import sessions
+from outreach.services.context import Context
+from outreach.web.security import SIGNED_IN, csrf_secret
+from tests.factories import World
+
+CLIENT = sessions.Client(browser="Firefox on a test bench", network="192.0.2.0/24")
+
+
+class Browser(FlaskClient):
+    """A test client that can send forms: `submit` adds this session's CSRF token, as the page would."""
+
+    staff_id: int = 0
+
+    def submit(self, path: str, data: Mapping[str, Any] | None = None, **options: Any) -> TestResponse:
+        """POST a form. `data` is what was typed; lists send a field several times."""
+        return self.post(path, data={**(data or {}), "csrf_token": self.csrf_token()}, **options)
+
+    def csrf_token(self) -> str:
+        ctx: Context = self.application.extensions["outreach"]
+        with self.session_transaction() as cookie:
+            if SIGNED_IN in cookie:
+                cookie["csrf_token"] = csrf_secret(cookie[SIGNED_IN], ctx.keyring)
+            secret = cookie.setdefault("csrf_token", "a visitor's secret")
+        return str(URLSafeTimedSerializer(ctx.keyring.sessions, salt="wtf-csrf-token").dumps(secret))
+
+    def page(self, path: str, status: int = 200) -> str:
+        """GET a page and return its text; the status must be as expected."""
+        answer = self.get(path)
+        assert answer.status_code == status, (path, answer.status_code, answer.location)
+        return answer.get_data(as_text=True)
+
+    def carry(self, token: str) -> None:
+        """Hold the cookie of this session."""
+        with self.session_transaction() as cookie:
+            cookie[SIGNED_IN] = token
+
+
+@pytest.fixture
+def app(ctx: Context) -> Flask:
+    made = create_app(ctx, testing=True)
+    made.test_client_class = Browser
+    return made
+
+
+@pytest.fixture
+def client(app: Flask) -> Browser:
+    """A visitor's browser, without any cookie."""
+    browser = app.test_client()
+    assert isinstance(browser, Browser)
+    return browser
+
+
+@pytest.fixture
+def signed_in(app: Flask, world: World) -> Callable[..., Browser]:
+    """`signed_in("officer")` or `signed_in("marketer", "officer")`: the browser of a new member of staff.
+
+    Their row's id is in `browser.staff_id`.
+    """
+
+    def sign_in(*roles: str) -> Browser:
+        browser = app.test_client()
+        assert isinstance(browser, Browser)
+        browser.staff_id = world.staff(",".join(sorted(roles)))
+        with world.ctx.db.transaction() as conn:
+            now = world.ctx.db.now(conn)
+            token = sessions.begin_session(world.ctx, conn, now, browser.staff_id, CLIENT)
+        browser.carry(token)
+        return browser
+
+    return sign_in

@@ -1,0 +1,19 @@
+"""What a web server loads: `wsgi:app`. Refuses to start, in one line, on wrong settings or an old store."""
+
+import sys
+
+from outreach.app import create_app
+from outreach.config import load_settings
+from outreach.domain.errors import OutreachError, SettingsError
+from outreach.services.context import open_context
+from outreach.store.migrate import is_current
+from outreach.web.log import set_up_log
+
+try:
+    _ctx = open_context(load_settings())
+    if not is_current(_ctx.db):
+        raise SettingsError("database: not at the newest migration; run `outreach migrate`")
+    set_up_log(_ctx.settings.log_level)
+    app = create_app(_ctx)
+except OutreachError as error:
+    sys.exit(f"outreach: {error}")
