@@ -1,0 +1,71 @@
+"""What the pipeline asks of whatever carries mail: hand over parcels, tell each one's outcome, keep a journal."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class Result(StrEnum):
+    """What became of one hand-off. UNKNOWN: the final dot went out and no reply came. PUT_BACK: never begun."""
+
+    SENT = "sent"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    PUT_BACK = "put_back"
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One mail to one recipient. `decided`: time.monotonic() of the decision that it may go."""
+
+    message_id: int
+    mail_from: str = field(repr=False)
+    rcpt_to: str = field(repr=False)
+    data: bytes = field(repr=False)
+    decided: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`code`: the relay's final SMTP code, None where it gave none. `enhanced`: RFC 3463 code or "".
+
+    `reply`: the relay's words (or ours), addresses masked. `bad_address`: the mailbox does not exist (5.1.1-type).
+    """
+
+    message_id: int
+    result: Result
+    code: int | None = None
+    enhanced: str = ""
+    reply: str = ""
+    bad_address: bool = False
+
+
+class Journal(Protocol):
+    """A worker's local memory of how far each hand-off came. Called from the transport's own thread."""
+
+    def begun(self, message_id: int) -> None:
+        """MAIL FROM is about to be written."""
+
+    def dotted(self, message_id: int) -> None:
+        """The final dot is about to be written."""
+
+    def replied(self, message_id: int, code: int, text: str) -> None:
+        """The relay's final reply; addresses in `text` are masked."""
+
+
+Stop = Callable[[int], bool]
+
+
+class Transport(Protocol):
+    """Carries mail. Connections may stay open between batches."""
+
+    def hand_off(self, parcels: Sequence[Parcel], journal: Journal, stop: Stop | None = None) -> list[Outcome]:
+        """One outcome for each parcel, in no promised order.
+
+        `stop(message_id)` is asked just before MAIL FROM is written; where it says yes the parcel is put back.
+        """
+
+    def close(self) -> None:
+        """Let go of every connection. Further hand-offs open new ones."""
