@@ -1,0 +1,175 @@
+"""The sealed log in tables: what waits for its place, leaves, tiles and checkpoints. SQL for the sealer alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, text
+
+from outreach.domain.audit import TILE, Edge, entry_bytes, root_of, split_hashes
+from outreach.domain.errors import AuditError
+from outreach.store.schema.audit import audit_entry, audit_leaf, audit_pending, audit_tile, checkpoint, leader
+from outreach.store.schema.audit import checkpoint_note as note_table
+
+ENTRY_COLUMNS = (
+    audit_entry.c.nonce,
+    audit_entry.c.at,
+    audit_entry.c.kind,
+    audit_entry.c.actor,
+    audit_entry.c.contact,
+    audit_entry.c.topic,
+    audit_entry.c.campaign,
+    audit_entry.c.message,
+    audit_entry.c.body,
+)
+
+
+@dataclass(frozen=True)
+class SealedPoint:
+    """A checkpoint as stored. `note` is None until it was signed."""
+
+    edge: Edge
+    root: bytes
+    epoch: int
+    at: int
+    note: str | None
+
+    @property
+    def size(self) -> int:
+        return self.edge.size
+
+
+def stored_bytes(row: Any) -> bytes:
+    """The canonical bytes of a row that has ENTRY_COLUMNS."""
+    return entry_bytes(
+        nonce=row.nonce,
+        at=row.at,
+        kind=row.kind,
+        actor=row.actor,
+        contact=row.contact,
+        topic=row.topic,
+        campaign=row.campaign,
+        message=row.message,
+        body=row.body,
+    )
+
+
+def fence(connection: Connection, epoch: int) -> None:
+    """Hold the leader's row so that no new leader starts meanwhile. Raises AuditError if `epoch` leads no more."""
+    newest = connection.execute(
+        select(leader.c.epoch).order_by(leader.c.epoch.desc()).limit(1).with_for_update(read=True)
+    ).scalar_one_or_none()
+    sealed = connection.execute(select(func.max(checkpoint.c.epoch))).scalar_one()
+    if (newest is not None and newest != epoch) or (sealed is not None and sealed > epoch):
+        raise AuditError("Another leader seals the log now. Nothing was sealed by this one.")
+
+
+def newest_point(connection: Connection, *, signed: bool = False) -> SealedPoint | None:
+    """The newest checkpoint, or the newest that was signed."""
+    return _point(connection, note_table.c.note.is_not(None) if signed else text("1 = 1"))
+
+
+def point_at(connection: Connection, size: int) -> SealedPoint | None:
+    """The checkpoint of exactly this size."""
+    return _point(connection, checkpoint.c.size == size)
+
+
+def unsigned_points(connection: Connection, after: int) -> list[SealedPoint]:
+    """Checkpoints past size `after` that were committed but not signed, smallest first."""
+    rows = connection.execute(
+        _points().where(checkpoint.c.size > after, note_table.c.note.is_(None)).order_by(checkpoint.c.size)
+    )
+    return [_as_point(row) for row in rows]
+
+
+def add_note(connection: Connection, size: int, note: str) -> None:
+    connection.execute(insert(note_table).values(size=size, note=note))
+
+
+def pending_entries(connection: Connection, limit: int) -> Sequence[Any]:
+    """What waits for its place, oldest first: rows of id and ENTRY_COLUMNS.
+
+    Never “everything after the last sealed id”: a slow transaction's entries would be passed over for good.
+    """
+    query = (
+        select(audit_entry.c.id, *ENTRY_COLUMNS)
+        .join(audit_pending, audit_pending.c.entry == audit_entry.c.id)
+        .order_by(audit_entry.c.id)
+        .limit(limit)
+    )
+    return connection.execute(query).all()
+
+
+def count_pending(connection: Connection) -> int:
+    return int(connection.execute(select(func.count()).select_from(audit_pending)).scalar_one())
+
+
+def add_leaves(connection: Connection, start: int, entries: Sequence[int], hashes: Sequence[bytes]) -> None:
+    """Give entries their places from `start` on and take them out of the queue."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            text(
+                "INSERT INTO audit_leaf (position, entry, hash) SELECT :start + n - 1, e, h FROM unnest("
+                "CAST(:entries AS bigint[]), CAST(:hashes AS bytea[])) WITH ORDINALITY AS leaf (e, h, n)"
+            ),
+            {"start": start, "entries": list(entries), "hashes": list(hashes)},
+        )
+    else:
+        rows = zip(range(start, start + len(entries)), entries, hashes, strict=True)
+        connection.exec_driver_sql("INSERT INTO audit_leaf (position, entry, hash) VALUES (?, ?, ?)", list(rows))
+    sealed = select(audit_leaf.c.entry).where(audit_leaf.c.position >= start)
+    connection.execute(delete(audit_pending).where(audit_pending.c.entry.in_(sealed)))
+
+
+def add_tiles(connection: Connection, old: int, new: int) -> None:
+    """Store the tiles that became full while the tree grew from `old` to `new` leaves, at every level."""
+    level, span = 0, TILE
+    while new // span > old // span:
+        for number in range(old // span, new // span):
+            hashes = _tile_hashes(connection, level, number)
+            connection.execute(insert(audit_tile).values(level=level, number=number, hashes=b"".join(hashes)))
+        level, span = level + 1, span * TILE
+
+
+def add_checkpoint(connection: Connection, edge: Edge, *, epoch: int, at: int) -> None:
+    """Claim the place: a second sealer of the same size fails on the primary key."""
+    connection.execute(
+        insert(checkpoint).values(size=edge.size, root=edge.root, edge=edge.to_bytes(), epoch=epoch, at=at)
+    )
+
+
+def leaf_hashes(connection: Connection, start: int, end: int) -> list[bytes]:
+    """The stored hashes of leaves start … end - 1; shorter when some are missing."""
+    query = (
+        select(audit_leaf.c.hash)
+        .where(audit_leaf.c.position >= start, audit_leaf.c.position < end)
+        .order_by(audit_leaf.c.position)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def _tile_hashes(connection: Connection, level: int, number: int) -> list[bytes]:
+    start, end = number * TILE, (number + 1) * TILE
+    if level == 0:
+        return leaf_hashes(connection, start, end)
+    query = (
+        select(audit_tile.c.hashes)
+        .where(audit_tile.c.level == level - 1, audit_tile.c.number >= start, audit_tile.c.number < end)
+        .order_by(audit_tile.c.number)
+    )
+    return [root_of(split_hashes(packed)) for packed in connection.execute(query).scalars()]
+
+
+def _points() -> Any:
+    return select(
+        checkpoint.c.size, checkpoint.c.root, checkpoint.c.edge, checkpoint.c.epoch, checkpoint.c.at, note_table.c.note
+    ).outerjoin(note_table, note_table.c.size == checkpoint.c.size)
+
+
+def _point(connection: Connection, condition: Any) -> SealedPoint | None:
+    row = connection.execute(_points().where(condition).order_by(checkpoint.c.size.desc()).limit(1)).one_or_none()
+    return None if row is None else _as_point(row)
+
+
+def _as_point(row: Any) -> SealedPoint:
+    return SealedPoint(Edge.from_bytes(row.size, row.edge), row.root, row.epoch, row.at, row.note)
