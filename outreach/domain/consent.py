@@ -1,7 +1,7 @@
 """The consent machine: (state, event) → state, for one person and one topic, as a table one can read.
 
-Submitting somebody's address is `REQUESTED`: it moves nobody but a stranger. The request itself lives in `confirmation`,
-beside the state, so no outsider confirms, un-confirms or revives anyone (PRODUCT.md, promise 8).
+Submitting somebody's address is `REQUESTED`: it moves nobody but a stranger. The request itself lives in
+`confirmation`, beside the state, so no outsider confirms, un-confirms or revives anyone (PRODUCT.md, promise 8).
 """
 
 from enum import StrEnum
@@ -29,6 +29,8 @@ class Event(StrEnum):
     LAPSED = "lapsed"  # nobody answered, and the request was erased
     PAUSED = "paused"
     RESUMED = "resumed"
+    LIMITED = "limited"  # the owner set a lower cap of their own
+    UNLIMITED = "unlimited"  # … and took it back within the hour, in the browser that acted
     WITHDRAWN = "withdrawn"
     RESTORED = "restored"  # undone within the hour, in the browser that acted
     EXPIRED = "expired"
@@ -57,6 +59,8 @@ _TABLE = """
     lapsed          non  non     gra     pau    wit       exp
     paused          ·    ·       pau     pau    ·         ·
     resumed         ·    ·       gra     gra    ·         ·
+    limited         ·    ·       gra     pau    ·         ·
+    unlimited       ·    ·       gra     pau    ·         ·
     withdrawn       non  wit     wit     wit    wit       wit
     restored        ·    ·       ·       ·      old       ·
     expired         non  pen     exp     exp    wit       exp

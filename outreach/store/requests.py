@@ -65,9 +65,7 @@ def open_confirmation(conn: Connection, contact_id: int, now: int) -> Row[Any] |
     """The request this person has not yet answered, if one is pending."""
     return conn.execute(
         select(confirmation)
-        .where(
-            confirmation.c.contact == contact_id, confirmation.c.answered.is_(None), confirmation.c.expires > now
-        )
+        .where(confirmation.c.contact == contact_id, confirmation.c.answered.is_(None), confirmation.c.expires > now)
         .order_by(confirmation.c.id.desc())
         .limit(1)
     ).one_or_none()
@@ -163,3 +161,35 @@ def purge(conn: Connection, now: int) -> int:
     """Forget settled requests after 7 days and budgets after their longest window. Returns how many rows."""
     old = conn.execute(delete(request).where(request.c.settled < now - 7 * DAY)).rowcount
     return old + conn.execute(delete(mail_budget).where(mail_budget.c.at < now - DAY)).rowcount
+
+
+def is_request_due(conn: Connection, now: int, *, doors: Collection[str]) -> bool:
+    """Whether there is anything for the engine to look at."""
+    query = select(request.c.id).where(
+        request.c.settled.is_(None), request.c.not_before <= now, request.c.door.in_(list(doors))
+    )
+    return conn.execute(query.limit(1)).first() is not None
+
+
+def add_withheld(
+    conn: Connection, now: int, contact_id: int, mailbox_id: int, lane: str, confirmation_id: int, reason: str
+) -> bytes:
+    """The row of a confirmation mail that was not sent, so that it can be explained. Returns its ref."""
+    ref = secrets.token_bytes(16)
+    conn.execute(
+        insert(message).values(
+            ref=ref,
+            origin="confirmation",
+            kind="service",
+            lane=lane,
+            contact=contact_id,
+            mailbox=mailbox_id,
+            confirmation=confirmation_id,
+            state="withheld",
+            reason=reason,
+            planned=now,
+            due=now,
+            settled=now,
+        )
+    )
+    return ref

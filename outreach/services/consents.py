@@ -1,0 +1,178 @@
+"""The one way a consent changes: transition, row, append-only event with boxed evidence, and audit entry, together."""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import Row
+
+from outreach.domain.actors import Actor
+from outreach.domain.consent import Event, State, transition
+from outreach.services.context import Context
+from outreach.store import consents as store
+from outreach.store.audit import Entry, record
+from outreach.store.boxes import ContactKeys
+
+_DAY = 86_400_000_000
+_ALWAYS_WRITTEN = frozenset({Event.CONFIRMED, Event.PAUSED, Event.LIMITED, Event.UNLIMITED})
+"""Events that carry something new even where the state stays what it was."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One event for one person and topic. `contact`, `topic`, `text`: inside ids; instants in UTC microseconds.
+
+    `agreed`: when an imported consent was given, from which it expires. `before`: the state to restore.
+    `own`: (n, seconds) of the person's own cap, for LIMITED and UNLIMITED.
+    """
+
+    contact: int
+    topic: int
+    event: Event
+    text: int | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    message_ref: bytes | None = None
+    paused_until: int | None = None
+    agreed: int | None = None
+    before: State | None = None
+    own: tuple[int, int] | None = None
+
+
+def apply_event(
+    conn: Connection,
+    ctx: Context,
+    now: int,
+    *,
+    actor: Actor,
+    contact_id: int,
+    topic_id: int,
+    event: Event,
+    text_id: int | None = None,
+    evidence: Mapping[str, Any] | None = None,
+    message_ref: bytes | None = None,
+) -> State:
+    """Apply one event; see `apply_changes`."""
+    change = Change(
+        contact=contact_id,
+        topic=topic_id,
+        event=event,
+        text=text_id,
+        evidence=evidence or {},
+        message_ref=message_ref,
+    )
+    return apply_changes(conn, ctx, now, actor=actor, changes=[change])[0]
+
+
+def apply_changes(conn: Connection, ctx: Context, now: int, *, actor: Actor, changes: Sequence[Change]) -> list[State]:
+    """Apply at most one change per person and topic, inside the caller's transaction. Returns the states after.
+
+    Locks the contacts first. Where an event changes nothing (a second withdrawal) nothing is written. Raises
+    ConflictError where the consent machine refuses, before anything is written.
+    """
+    if not changes:
+        return []
+    refs = store.lock_contacts(conn, (change.contact for change in changes))
+    rows = {(row.contact, row.topic): row for row in store.held(conn, list(refs), {c.topic for c in changes})}
+    texts = store.texts(conn, (change.text for change in changes if change.text is not None))
+    topics = store.topics(conn, (change.topic for change in changes))
+    keys = ContactKeys(ctx.keyring, conn)
+    keys.load(refs)
+    steps = [_Step(change, rows.get((change.contact, change.topic)), texts, topics[change.topic]) for change in changes]
+    written = [step for step in steps if step.is_written]
+    fresh = [step.columns(now) for step in written if step.row is None and step.after != State.NONE]
+    store.write(conn, fresh, [step.columns(now) for step in written if step.row is not None])
+    store.add_events(conn, [step.event(now, keys) for step in written])
+    record(conn, now, *(step.entry(actor, refs) for step in written))
+    _print_ceiling(conn, [change.contact for change in changes if change.event == Event.CONFIRMED])
+    return [step.after for step in steps]
+
+
+def _print_ceiling(conn: Connection, contacts: Iterable[int]) -> None:
+    if people := sorted(set(contacts)):
+        store.set_ceiling(conn, people, store.total_ceiling(conn))
+
+
+class _Step:
+    """One change against the row it meets."""
+
+    def __init__(self, change: Change, row: store.Held | None, texts: dict[int, Row[Any]], topic: Row[Any]) -> None:
+        self.change, self.row, self.topic = change, row, topic
+        self.ref = secrets.token_bytes(16)
+        self.before = State(row.state) if row else State.NONE
+        self.after = transition(self.before, change.event, change.before)
+        self.text = texts[change.text] if change.text is not None else None
+        self.is_written = self.before != self.after or change.event in _ALWAYS_WRITTEN
+
+    def columns(self, now: int) -> dict[str, Any]:
+        """What the consent row becomes."""
+        change = self.change
+        values: dict[str, Any] = {"contact": change.contact, "topic": change.topic, "state": self.after.value}
+        if self.before != self.after:
+            values["since"] = now
+        if change.event in {Event.LIMITED, Event.UNLIMITED}:
+            values["own_n"], values["own_window"] = change.own or (None, None)
+        elif self.after == State.PAUSED:
+            if change.event == Event.PAUSED:
+                values["paused_until"] = change.paused_until
+        elif self.after == State.GRANTED:
+            values["paused_until"] = None
+        if change.event in {Event.CONFIRMED, Event.IMPORTED}:
+            values |= self._promise(now)
+        elif self.row is None:
+            values |= {"text": None if self.text is None else self.text.id}
+        if change.event == Event.EXPIRED:
+            values["expires"] = None
+        return values
+
+    def _promise(self, now: int) -> dict[str, Any]:
+        """The promise of the agreed text, copied. A new start forgets the person's own cap; agreeing again keeps it."""
+        if self.text is None:
+            raise ValueError("a consent is given to a text")
+        days = self.topic.expires_days
+        agreed = now if self.change.agreed is None else self.change.agreed
+        values: dict[str, Any] = {
+            "since": now,
+            "text": self.text.id,
+            "cap_n": self.text.cap_n,
+            "cap_window": self.text.cap_window,
+            "ratio_k": self.text.ratio_k,
+            "kinds": self.text.kinds,
+            "expires": None if days is None else agreed + days * _DAY,
+        }
+        if self.before not in {State.GRANTED, State.PAUSED}:
+            values |= {"own_n": None, "own_window": None}
+        return values
+
+    def event(self, now: int, keys: ContactKeys) -> dict[str, Any]:
+        """The append-only event."""
+        change = self.change
+        return {
+            "ref": self.ref,
+            "contact": change.contact,
+            "topic": change.topic,
+            "at": now,
+            "event": change.event.value,
+            "from_state": self.before.value,
+            "to_state": self.after.value,
+            "text": change.text,
+            "message_ref": change.message_ref,
+            "evidence_box": keys.seal(change.contact, change.evidence) if change.evidence else None,
+        }
+
+    def entry(self, actor: Actor, refs: Mapping[int, bytes]) -> Entry:
+        """What the log says of it."""
+        return Entry(
+            kind=f"consent.{self.change.event.value}",
+            actor=actor.name,
+            contact=refs[self.change.contact],
+            topic=self.topic.ref,
+            message=self.change.message_ref,
+            body={
+                "from": self.before.value,
+                "to": self.after.value,
+                "event": self.ref.hex(),
+                "text": None if self.text is None else self.text.ref.hex(),
+            },
+        )
