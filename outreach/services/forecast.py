@@ -84,7 +84,7 @@ def dry_run(ctx: Context, campaign_id: int) -> Forecast:
         if plan is None:
             raise NotFoundError("There is no such campaign.")
         at = max(ctx.db.now(conn), plan["due"] or 0)
-        rows = forecast(conn, load_rule(conn), plan, at)
+        rows = forecast(conn, load_rule(conn), dict(plan), at)
     later = [(why, n) for state, why, n, _due in rows if state == "waiting" or (state == "planned" and why == "quiet")]
     withheld = [(why, n) for state, why, n, _due in rows if state == "withheld"]
     ready = sum(n for state, why, n, _due in rows if state == "planned" and why != "quiet")
@@ -99,7 +99,7 @@ def _opens(withheld: list[tuple[str, int]]) -> str:
         return "Limits keep it back. Choose “send later if it opens before” a date, or schedule it for a later day."
     if reasons == {"kind"}:
         return "Nobody in this audience agreed to this kind of mail. Choose a kind that the topic's text names."
-    return "Everybody in this audience has paused, stopped or cannot be reached. Share the sign-up page, or widen the segment."
+    return "Everybody in this audience has paused, stopped or cannot be reached. Share the sign-up page, or widen it."
 
 
 def progress(ctx: Context, campaign_id: int) -> Progress:

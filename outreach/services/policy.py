@@ -14,6 +14,7 @@ from outreach.store.decide import DEFAULT_TOTAL
 from outreach.store.messages import Settled, settle, take_planners_turn
 from outreach.store.schema.organisation import cap
 
+SLICE = 5000
 _LONGEST = 366 * 86400
 _COUNTS = {
     "promotional": "(m.kind = 'promotional' OR m.origin = 'invitation')",
@@ -64,9 +65,7 @@ def _check(scope: str, caps: Sequence[tuple[int, int]], reason: str) -> None:
     if scope not in _COUNTS:
         raise InvalidInputError("There are caps for promotional mail and for the total only.", "scope")
     if not reason.strip():
-        raise InvalidInputError(
-            "Say why the cap changes: the reason is kept in the log. Nothing was changed.", "reason"
-        )
+        raise InvalidInputError("Say why the cap changes; the log keeps the reason. Nothing was changed.", "reason")
     if scope == "total" and not caps:
         raise InvalidInputError("There is always a total ceiling. Nothing was changed.", "caps")
     for n, window in caps:
@@ -85,7 +84,8 @@ def _withhold_surplus(conn: Connection, now: int, scope: str, n: int, window: in
             WITH used AS (
               SELECT m.mailbox, SUM(CASE WHEN m.state <> 'planned' THEN 1 ELSE 0 END) AS gone
               FROM message m WHERE {counts}
-                AND (m.state IN ('planned', 'claimed', 'attempted') OR (m.state IN ('sent', 'unknown') AND m.counted > :opened))
+                AND (m.state IN ('planned', 'claimed', 'attempted')
+                  OR (m.state IN ('sent', 'unknown') AND m.counted > :opened))
               GROUP BY m.mailbox HAVING COUNT(*) > :n
             ), ranked AS (
               SELECT m.id, u.gone + ROW_NUMBER() OVER (PARTITION BY m.mailbox ORDER BY m.planned, m.id) AS place
@@ -95,5 +95,6 @@ def _withhold_surplus(conn: Connection, now: int, scope: str, n: int, window: in
         {"opened": now - window * SECOND, "n": n},
     ).scalars()
     surplus = [Settled(message_id, "withheld", f"cap_{scope}") for message_id in rows]
-    settle(conn, now, surplus, "planned")
+    for start in range(0, len(surplus), SLICE):
+        settle(conn, now, surplus[start : start + SLICE], "planned")
     return len(surplus)

@@ -15,6 +15,8 @@ from outreach.store.segment import segment_sql
 RECHECK = 600_000_000
 """Microseconds between two looks at a waiting message."""
 
+PROVIDERS = ("gmail", "microsoft", "yahoo", "other")
+
 _PLANNER_LOCK = 0x6F757472
 
 
@@ -256,10 +258,20 @@ def end_attempts(connection: Connection, now: int, ended: Sequence[Mapping[str, 
         )
 
 
-def due_lanes(connection: Connection) -> list[str]:
-    """Lanes worth claiming from, class before provider, campaigns by priority and then schedule."""
+def due_lanes(connection: Connection, now: int) -> list[str]:
+    """Lanes with something due, class before provider, campaigns by priority and then schedule."""
     rows = connection.execute(
         select(campaign.c.id).where(campaign.c.state == "sending").order_by(campaign.c.priority, campaign.c.due)
     )
-    campaigns = [f"5-campaign-{row.id}-{p}" for row in rows for p in ("gmail", "microsoft", "yahoo", "other")]
-    return ["1-confirmation", "2-reply", "3-notice", "4-invitation", *campaigns]
+    campaigns = [f"5-campaign-{row.id}-{provider}" for row in rows for provider in PROVIDERS]
+    lanes = ["1-confirmation", "2-reply", "3-notice", "4-invitation", *campaigns]
+    listed = ", ".join(f"('{lane}')" for lane in lanes)
+    found = connection.execute(
+        text(
+            f"WITH lanes(lane) AS (VALUES {listed}) SELECT lane FROM lanes WHERE EXISTS ("
+            "SELECT 1 FROM message m WHERE m.state = 'planned' AND m.lane = lanes.lane AND m.due <= :now)"
+        ),
+        {"now": now},
+    ).scalars()
+    busy = set(found)
+    return [lane for lane in lanes if lane in busy]
