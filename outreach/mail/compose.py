@@ -4,7 +4,6 @@ Our own assembler because it runs once a message; the standard library's `email`
 """
 
 import binascii
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from outreach.domain.errors import InvalidInputError

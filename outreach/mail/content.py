@@ -92,7 +92,10 @@ class Prepared:
             {
                 "version": 1,
                 "slots": [[slot.source, slot.is_tag] for slot in self.slots],
-                **{name: [part if isinstance(part, str) else list(part) for part in getattr(self, name)] for name in _PARTS},
+                **{
+                    name: [part if isinstance(part, str) else list(part) for part in getattr(self, name)]
+                    for name in _PARTS
+                },
                 "fields": sorted(self.fields),
                 "fixed_name": self.fixed_name,
             },

@@ -26,7 +26,9 @@ _FILTERS = {
 }  # fmt: skip
 
 _PIECE = re.compile(r"\{\{(?P<trim_o>-?)(?P<output>.*?)-?\}\}|\{%(?P<trim_t>-?)(?P<tag>.*?)-?%\}", re.DOTALL)
-_PLAIN = re.compile(r"""\s*(?P<name>[A-Za-z][A-Za-z0-9_]*)\s*(?:\|\s*default:\s*(?P<q>["'])(?P<default>[^"'\\{}%]*)(?P=q)\s*)?""")
+_PLAIN = re.compile(
+    r"""\s*(?P<name>[A-Za-z][A-Za-z0-9_]*)\s*(?:\|\s*default:\s*(?P<q>["'])(?P<default>[^"'\\{}%]*)(?P=q)\s*)?"""
+)
 _LITERALS = {"true", "false", "nil", "null", "empty", "blank", "and", "or", "not", "contains", "in", "forloop"}
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _UNSEEN = re.compile(r"[\u202a-\u202e\u2066-\u2069\ufeff]")  # marks that turn the text around them

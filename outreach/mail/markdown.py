@@ -151,7 +151,9 @@ def _address(url: str, marks: Marks) -> str:
     if start >= 0:
         before = _BEFORE_FIELDS.match(url)
         if before is None or before.end() > start:
-            raise InvalidInputError("A field may stand in a link only after the host, as in https://…/?a={{ … }}.", "body")
+            raise InvalidInputError(
+                "A field may stand in a link only after the host, as in https://…/?a={{ … }}.", "body"
+            )
     return url.replace(f"{marks.base}o", f"{marks.base}u")
 
 
