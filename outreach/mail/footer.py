@@ -1,4 +1,4 @@
-"""What stands under every campaign mail: who sends, why you get this, how often, how to stop, postal address, reference."""
+"""What stands under every campaign mail: who sends, why, how often, how to stop, address, reference."""
 
 import html
 import secrets

@@ -1,4 +1,4 @@
-"""The sheet our mails are written on: Jinja2 templates in `templates/mail`, catalogues, and CSS inlined for mail readers."""
+"""The sheet our mails are written on: Jinja2 templates in `templates/mail`, catalogues, and CSS inlined."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import css_inline
 from babel.support import NullTranslations, Translations
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 _ROOT = Path(__file__).parents[2]
 TEMPLATES = _ROOT / "templates" / "mail"
@@ -35,7 +35,7 @@ def environment(locale: str) -> Environment:
     """The template environment of one locale such as "sv" or "nl-BE"."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=lambda name: bool(name and name.endswith(".html")),
+        autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

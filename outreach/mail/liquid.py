@@ -119,7 +119,7 @@ def cut(source: str) -> tuple[list[str], list[Slot]]:
 
 
 def compile_parts(parts: list[str | tuple[Slot, Place]], fixed_name: str) -> BoundTemplate:
-    """A template of fixed texts and slots. Fixed texts are given as the list `fixed_name`, so none is read as Liquid."""
+    """A template of fixed texts and slots. Fixed texts come as the list `fixed_name`: none is read as Liquid."""
     source, count = [], 0
     for part in parts:
         if isinstance(part, str):

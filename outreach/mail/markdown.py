@@ -1,7 +1,7 @@
 """A marketer's Markdown as clean HTML and as plain text, with marks standing where Liquid stood.
 
-CommonMark and tables, no raw HTML. Links lead to http, https or mailto; a field may stand in one only after the host, so
-no value can choose where a link leads, and never in a picture's address, which would tell who opened the mail.
+CommonMark and tables, no raw HTML. Links lead to http, https or mailto; a field may stand in one only after the host,
+so no value can choose where a link leads, and never in a picture's address, which would tell who opened the mail.
 """
 
 import html
@@ -159,7 +159,7 @@ def _address(url: str, marks: Marks) -> str:
 
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    markdown.validateLink = lambda url: True  # type: ignore[method-assign]  # ours refuses aloud instead of ignoring
+    markdown.validateLink = lambda _url: True  # type: ignore[method-assign]  # ours refuses aloud instead of ignoring
     return markdown
 
 

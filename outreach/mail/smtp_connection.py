@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import os
 import re
 import ssl
 from collections.abc import Sequence
@@ -400,7 +401,7 @@ def _failed(parcel: Parcel, why: str) -> Outcome:
 def _brief(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message})"
-    return error.strerror or type(error).__name__
+    return os.strerror(error.errno) if error.errno else type(error).__name__
 
 
 def _base64(text: str) -> str:
