@@ -169,7 +169,7 @@ _GIVEN = f"""(
 
 def _counts(which: str, window: str | int) -> str:
     """1 for a message that takes a place of this cap now: it reserves, or was counted within the window."""
-    opened = f":now - {window} * {SECOND}" if isinstance(window, str) else f":now - {window * SECOND}"
+    opened = f":now - CAST({window} AS BIGINT) * {SECOND}" if isinstance(window, str) else f":now - {window * SECOND}"
     return f"CASE WHEN {which} AND (m.counted IS NULL OR m.counted > {opened}) THEN 1 ELSE 0 END"
 
 
