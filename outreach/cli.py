@@ -1,0 +1,135 @@
+"""The command line: run the product, its parts, and the offline checks. `python -m outreach --help`."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from outreach.config import Settings, load_settings
+from outreach.domain.errors import OutreachError
+from outreach.engines.embedded import run_engine, stop_on_signals
+from outreach.engines.together import run_together
+from outreach.logs import configure_logs
+from outreach.mail.demo import DemoServer
+from outreach.services.context import Context, open_context
+from outreach.services.staff import make_set_up_link
+from outreach.services.verify import verdict_lines, verify
+from outreach.store.migrate import is_current, upgrade
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Our own errors are one line, not a trace."""
+    try:
+        yield
+    except OutreachError as error:
+        click.echo(f"outreach: {error}", err=True)
+        sys.exit(2)
+
+
+def _context(*, migrate: bool = False) -> Context:
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    ctx = open_context(settings)
+    if migrate:
+        upgrade(ctx.db)
+    elif not is_current(ctx.db):
+        raise OutreachError("The database is not at the newest version. Run: python -m outreach upgrade")
+    return ctx
+
+
+@click.group()
+def main() -> None:
+    """Outreach: mail people asked for, and can prove they did."""
+
+
+@main.command()
+def run() -> None:
+    """Start everything on this machine: the web, the engine and, with no relay configured, the demo mailbox."""
+    with _plainly():
+        ctx = _context(migrate=True)
+        _run_all(ctx)
+
+
+def _run_all(ctx: Context) -> None:
+    settings = ctx.settings
+    stopping = threading.Event()
+    stop_on_signals(stopping)
+    mailbox = DemoServer(settings) if settings.demo_mailbox else None
+    if mailbox:
+        mailbox.start()
+    try:
+        _announce(ctx)
+        ctx.db.dispose()
+        run_together(stopping)
+    finally:
+        if mailbox:
+            mailbox.stop()
+
+
+def _announce(ctx: Context) -> None:
+    click.echo(f"\n  Outreach is at   {ctx.settings.public_url}/")
+    if ctx.settings.demo_mailbox:
+        click.echo(
+            f"  Its mail goes to {ctx.settings.public_url}/mailbox  (the demo mailbox; nothing leaves this machine)"
+        )
+    token = make_set_up_link(ctx)
+    if token:
+        click.echo(f"  Set it up at     {ctx.settings.public_url}/set-up/{token}")
+        click.echo("                   (this link works once, for the first administrator)")
+    click.echo("  Stop it with     Ctrl-C\n")
+
+
+@main.command()
+def web() -> None:
+    """The web server alone."""
+    with _plainly():
+        ctx = _context()
+    settings = ctx.settings
+    ctx.db.dispose()
+    address = ["--host", settings.listen_host, "--port", str(settings.listen_port)]
+    shape = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", "2", "--no-ws", "--log-level", "warning"]
+    os.execv(sys.executable, [sys.executable, "-m", "granian", *address, *shape, "wsgi:app"])  # noqa: S606  our own command
+
+
+@main.command()
+def engine() -> None:
+    """The engine alone: plans, sends, seals."""
+    with _plainly():
+        ctx = _context()
+        stopping = threading.Event()
+        stop_on_signals(stopping)
+        run_engine(ctx, stopping)
+
+
+@main.command("upgrade")
+def upgrade_store() -> None:
+    """Bring the database to the newest version."""
+    with _plainly():
+        _context(migrate=True)
+
+
+@main.command()
+def settings() -> None:
+    """List every setting with its meaning and default."""
+    for name, field in Settings.model_fields.items():
+        click.echo(f"OUTREACH_{name.upper()}  (default {field.get_default(call_default_factory=True)!r})")
+        click.echo(f"    {field.description}")
+
+
+@main.group()
+def audit() -> None:
+    """The log."""
+
+
+@audit.command("verify")
+def audit_verify() -> None:
+    """Check the tree and replay it against the tables; say what is wrong and where. Exit 1 when anything is."""
+    with _plainly():
+        verdict = verify(_context())
+    for line in verdict_lines(verdict):
+        click.echo(line)
+    sys.exit(0 if verdict.intact else 1)

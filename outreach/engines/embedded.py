@@ -1,0 +1,107 @@
+"""The default engine: one process beside the web. APScheduler ticks, one worker thread sends, nothing else is needed.
+
+A tick is a nudge, never a list: every job asks the database what is due, so a missed one only delays.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from outreach.domain.errors import AuditError
+from outreach.engines.leader import leading
+from outreach.mail.smtp import SmtpTransport
+from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, release_waiting
+from outreach.pipeline.reap import reap_dead, reap_expired
+from outreach.pipeline.send import Worker
+from outreach.services.campaigns import sweep_cancelled
+from outreach.services.context import Context
+from outreach.services.expiry import expire
+from outreach.services.requests import process_requests
+from outreach.services.seal import seal
+from outreach.services.staff import process_staff_requests
+
+log = structlog.get_logger()
+
+_WAIT_TO_LEAD_SECONDS = 1.0
+
+
+def run_engine(ctx: Context, stopping: threading.Event) -> None:
+    """Run until `stopping` is set. Only one engine leads; another started beside it waits for its turn."""
+    worker = Worker(ctx, connect=partial(SmtpTransport, hello=ctx.settings.public_host), stopping=stopping)
+    sending = threading.Thread(target=worker.run, name="worker", daemon=False)
+    sending.start()
+    try:
+        while not stopping.is_set():
+            with leading(ctx) as epoch:
+                if epoch is not None:
+                    _lead(ctx, epoch, stopping)
+            stopping.wait(_WAIT_TO_LEAD_SECONDS)
+    finally:
+        stopping.set()
+        sending.join()
+
+
+def _lead(ctx: Context, epoch: int, stopping: threading.Event) -> None:
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+    jobs: tuple[tuple[Callable[[], object], float], ...] = (
+        (lambda: process_requests(ctx), 0.5),
+        (lambda: process_staff_requests(ctx), 0.5),
+        (lambda: _plan(ctx, stopping), 0.5),
+        (lambda: release_waiting(ctx), 5),
+        (lambda: finish_campaigns(ctx), 1),
+        (lambda: sweep_cancelled(ctx), 1),
+        (lambda: expire(ctx), 20),
+        (lambda: reap_dead(ctx, ctx.settings.instance / "journal"), 5),
+        (lambda: reap_expired(ctx), 20),
+        (lambda: _seal(ctx, epoch, stopping), 1),
+    )
+    for number, (job, seconds) in enumerate(jobs):
+        scheduler.add_job(_guarded(job), "interval", seconds=seconds, id=str(number), misfire_grace_time=None)
+    scheduler.start()
+    stopping.wait()
+    scheduler.shutdown(wait=True)
+
+
+def _guarded(job: Callable[[], object]) -> Callable[[], None]:
+    """A job that fails says so, without anybody's data, and is asked again at its next tick."""
+
+    def run() -> None:
+        try:
+            job()
+        except Exception as error:
+            log.error("engine.job", error=type(error).__name__, where=_where(error))
+
+    return run
+
+
+def _where(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+
+
+def _plan(ctx: Context, stopping: threading.Event) -> None:
+    begin_due(ctx)
+    while not stopping.is_set() and plan_next(ctx):
+        pass
+
+
+def _seal(ctx: Context, epoch: int, stopping: threading.Event) -> None:
+    try:
+        while not stopping.is_set() and seal(ctx, epoch) is not None:
+            pass
+    except AuditError as error:
+        log.critical("audit.stopped", reason=str(error))
+
+
+def stop_on_signals(stopping: threading.Event) -> None:
+    """Ctrl-C or a service manager's TERM ends the engine after what it has begun."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
