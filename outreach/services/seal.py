@@ -131,20 +131,21 @@ def newest_kept(path: Path, key: LogKey) -> tuple[Checkpoint | None, int]:
 
 
 def kept_notes(path: Path) -> Iterator[str]:
-    """Every note in the checkpoint file as it stood when called first, oldest first, one at a time."""
-    if not path.exists():
+    """Every note the checkpoint file holds at the moment of this call, oldest first, read one at a time."""
+    return _notes(path, path.stat().st_size if path.exists() else 0)
+
+
+def _notes(path: Path, left: int) -> Iterator[str]:
+    if not left:
         return
-    left = path.stat().st_size
     lines: list[str] = []
     with path.open("rb") as file:
-        for line in file:
+        while left > 0 and (line := file.readline(left)):
             left -= len(line)
             lines.append(line.decode(errors="replace"))
             if len(lines) == NOTE_LINES:
                 yield "".join(lines)
                 lines.clear()
-            if left <= 0:
-                break
     if lines:
         yield "".join(lines)
 

@@ -82,6 +82,12 @@ def unsigned_points(connection: Connection, after: int) -> list[SealedPoint]:
     return [_as_point(row) for row in rows]
 
 
+def points_after(connection: Connection, size: int, limit: int) -> list[tuple[int, bytes, bytes, int, str | None]]:
+    """Checkpoints past `size` just as stored, smallest first: size, root, edge, epoch, note."""
+    rows = connection.execute(_points().where(checkpoint.c.size > size).order_by(checkpoint.c.size).limit(limit))
+    return [(row.size, row.root, row.edge, row.epoch, row.note) for row in rows]
+
+
 def add_note(connection: Connection, size: int, note: str) -> None:
     connection.execute(insert(note_table).values(size=size, note=note))
 
