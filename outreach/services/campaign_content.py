@@ -62,6 +62,14 @@ def reader_fields(facts: Mapping[str, Any]) -> dict[str, str]:
     return fields
 
 
+def the_campaign(conn: Connection, ref: bytes) -> Campaign:
+    """The campaign of this ref. Raises NotFoundError."""
+    one = rows.find_campaign(conn, ref)
+    if one is None:
+        raise NotFoundError("There is no such campaign.")
+    return one
+
+
 def words_hash(subject: str, preheader: str, body: str, locale: str = "") -> bytes:
     """SHA-256 of a campaign's words, and of the language they declare once frozen: what the log names a version by."""
     return hashlib.sha256(json.dumps([subject, preheader, body, locale], ensure_ascii=False).encode()).digest()
@@ -87,7 +95,7 @@ def preview(ctx: Context, actor: Actor, ref: bytes, code: str) -> Preview:
     """The mail as the contact of this reference would read it. Raises NotFoundError, InvalidInputError."""
     actor.must_be(Role.MARKETER)
     with ctx.db.reading() as conn:
-        one = _campaign(conn, ref)
+        one = the_campaign(conn, ref)
         person = find_by_code(conn, code)
         if person is None:
             raise NotFoundError("No contact has this reference. It stands at the foot of every mail, like K7Q2M9XRT4.")
@@ -107,7 +115,7 @@ def next_contact(ctx: Context, actor: Actor, ref: bytes) -> str | None:
     """The reference of somebody at random among those who agreed to the topic; None while nobody has."""
     actor.must_be(Role.MARKETER)
     with ctx.db.reading() as conn:
-        one = _campaign(conn, ref)
+        one = the_campaign(conn, ref)
         agreed = (consent.c.topic == one.topic) & (consent.c.state == "granted")
         low, high = conn.execute(select(func.min(consent.c.contact), func.max(consent.c.contact)).where(agreed)).one()
         if low is None:
@@ -127,7 +135,7 @@ def report_words(ctx: Context, actor: Actor, ref: bytes) -> WordsReport:
     """Which fields there are among the topic's people, which the saved words use in vain, and how large the mail is."""
     actor.must_be(Role.MARKETER)
     with ctx.db.reading() as conn:
-        one = _campaign(conn, ref)
+        one = the_campaign(conn, ref)
         known = {*BASIC_FIELDS, *_fields_met(ctx, conn, one.topic)}
         if not one.body.strip():
             return WordsReport(tuple(sorted(known)), (), 0)
@@ -143,7 +151,7 @@ def send_test(ctx: Context, actor: Actor, ref: bytes) -> bytes:
     actor.must_be(Role.MARKETER)
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        one = _campaign(conn, ref)
+        one = the_campaign(conn, ref)
         own = conn.execute(select(staff.c.contact).where(staff.c.id == actor.staff_id)).scalar_one_or_none()
         person = None if own is None else find_by_id(conn, own)
         if person is None:
@@ -160,13 +168,6 @@ def send_test(ctx: Context, actor: Actor, ref: bytes) -> bytes:
         )
         record(conn, now, entry)
     return sent
-
-
-def _campaign(conn: Connection, ref: bytes) -> Campaign:
-    one = rows.find_campaign(conn, ref)
-    if one is None:
-        raise NotFoundError("There is no such campaign.")
-    return one
 
 
 def _prepared(conn: Connection, one: Campaign) -> Prepared:

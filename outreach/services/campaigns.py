@@ -22,7 +22,7 @@ from outreach.domain.campaign import (
     zone,
 )
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
-from outreach.services.campaign_content import check_words, freeze, words_hash
+from outreach.services.campaign_content import check_words, freeze, the_campaign, words_hash
 from outreach.services.context import Context
 from outreach.services.forecast import dry_run
 from outreach.store import campaigns as rows
@@ -110,17 +110,19 @@ def edit_words(ctx: Context, actor: Actor, ref: bytes, words: Words) -> None:
         _edit(ctx, conn, actor, ref, {"content": digest}, lambda _one: values)
 
 
-def edit_audience(ctx: Context, actor: Actor, ref: bytes, segment: Segment) -> None:
-    """Narrow a draft to a segment of its topic."""
+def edit_audience(ctx: Context, actor: Actor, ref: bytes, segment: Segment, kind: str = "") -> None:
+    """Narrow a draft to a segment of its topic; with `kind`, say what kind of mail it is, within the topic's text."""
     stored = segment.to_json()
+    body = {"segment": stored} | ({"kind": kind} if kind else {})
     with ctx.db.transaction() as conn:
-        _edit(ctx, conn, actor, ref, {"segment": stored}, lambda _one: {"segment": stored})
-
-
-def edit_kind(ctx: Context, actor: Actor, ref: bytes, kind: str) -> None:
-    """Change what kind of mail a draft is, within what its topic's text names."""
-    with ctx.db.transaction() as conn:
-        _edit(ctx, conn, actor, ref, {"kind": kind}, lambda one: {"kind": _kind(conn, one.topic, kind)})
+        _edit(
+            ctx,
+            conn,
+            actor,
+            ref,
+            body,
+            lambda one: {"segment": stored, "kind": _kind(conn, one.topic, kind or one.kind)},
+        )
 
 
 def edit_timing(ctx: Context, actor: Actor, ref: bytes, timing: Timing) -> int:
@@ -148,7 +150,7 @@ def schedule_campaign(ctx: Context, actor: Actor, ref: bytes, timing: Timing) ->
     """
     due = edit_timing(ctx, actor, ref, timing)
     with ctx.db.reading() as conn:
-        campaign_id = _found(rows.find_campaign(conn, ref)).id
+        campaign_id = the_campaign(conn, ref).id
     forecast = dry_run(ctx, campaign_id)
     later = sum(count for _reason, count in forecast.later)
     if forecast.now + later == 0:
@@ -280,14 +282,10 @@ def _edit(
 def _hold(ctx: Context, conn: Connection, actor: Actor, ref: bytes) -> tuple[Campaign, int]:
     """The campaign, locked, and the time after the lock was had."""
     actor.must_be(Role.MARKETER)
-    one = _found(rows.lock_campaign(conn, ref))
-    return one, ctx.db.now(conn)
-
-
-def _found(one: Campaign | None) -> Campaign:
+    one = rows.lock_campaign(conn, ref)
     if one is None:
         raise NotFoundError("There is no such campaign.")
-    return one
+    return one, ctx.db.now(conn)
 
 
 def _author(actor: Actor) -> int:

@@ -110,14 +110,15 @@ def lock_campaign(connection: Connection, ref: bytes) -> Campaign | None:
 
 
 def list_campaigns(
-    connection: Connection, states: Sequence[str], *, before: int | None = None, limit: int = 50
+    connection: Connection, states: Sequence[str], *, before: bytes | None = None, limit: int = 50
 ) -> list[Campaign]:
-    """Newest first, from below the id `before`; all states when none are named."""
+    """Newest first, older than the campaign `before` (its ref); all states when none are named."""
     query = _query().order_by(campaign.c.id.desc()).limit(limit)
     if states:
         query = query.where(campaign.c.state.in_(states))
     if before is not None:
-        query = query.where(campaign.c.id < before)
+        older = select(campaign.c.id).where(campaign.c.ref == before).scalar_subquery()
+        query = query.where(campaign.c.id < older)
     return [_campaign(row) for row in connection.execute(query)]
 
 

@@ -1,0 +1,133 @@
+"""The mails behind a number on a campaign's page, by contact reference and masked address.
+
+There is no list of who was withheld, and somebody who was reads like somebody who was never in the audience: no page
+says of one person that they asked not to (promise 9).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
+
+from outreach.domain import addresses
+from outreach.domain.actors import Actor, Role
+from outreach.domain.errors import InvalidInputError, NotFoundError
+from outreach.services.campaign_content import the_campaign
+from outreach.services.campaign_pages import PAGE, later_words, page_ref
+from outreach.services.context import Context
+from outreach.services.forecast import reason_words
+from outreach.store.boxes import ContactKeys
+from outreach.store.contacts import find_by_code
+from outreach.store.schema.campaigns import message
+from outreach.store.schema.people import contact
+
+LISTS = ("sent", "to-go", "later", "came-back", "unknown")
+"""The numbers that have a list behind them."""
+
+_MAIL = (message.c.ref, message.c.state, message.c.reason, message.c.due, message.c.settled)
+_NOT_MAILED = (
+    "No mail of this campaign went to them. Why not is not told of one person: the numbers by reason are on the "
+    "campaign's page."
+)
+
+
+@dataclass(frozen=True)
+class MailLine:
+    """One mail in a list. `code`: the contact reference; `address`: masked, or "" when no longer held."""
+
+    code: str
+    address: str
+    at: int | None
+    words: str
+
+
+@dataclass(frozen=True)
+class MailList:
+    """A page of mails; `further`: where the next page begins, or ""."""
+
+    lines: tuple[MailLine, ...]
+    further: str
+
+
+def see_mails(ctx: Context, actor: Actor, ref: bytes, which: str, further: str = "") -> MailList:
+    """A page of the mails behind one number of LISTS. Raises NotFoundError: there is no list of who was withheld."""
+    actor.must_be(Role.MARKETER)
+    if which not in LISTS:
+        raise NotFoundError("There is no such list. Who was not mailed, and why, is shown in numbers only.")
+    with ctx.db.reading() as conn:
+        one = the_campaign(conn, ref)
+        query = (
+            select(*_MAIL, contact.c.id.label("person"), contact.c.code, contact.c.address_box)
+            .join(contact, contact.c.id == message.c.contact)
+            .where(message.c.campaign == one.id, _in_list(which, ctx.db.now(conn)))
+            .order_by(message.c.contact)
+            .limit(PAGE + 1)
+        )
+        if further:
+            start = select(message.c.contact).where(message.c.ref == page_ref(further), message.c.campaign == one.id)
+            query = query.where(message.c.contact > start.scalar_subquery())
+        found = conn.execute(query).all()
+        keys = ContactKeys(ctx.keyring, conn)
+        keys.load(row.person for row in found)
+        lines = tuple(
+            MailLine(row.code, _masked(keys, row.person, row.address_box), *_outcome(which, row))
+            for row in found[:PAGE]
+        )
+    return MailList(lines, found[PAGE - 1].ref.hex() if len(found) > PAGE else "")
+
+
+def see_mail_to(ctx: Context, actor: Actor, ref: bytes, code: str) -> MailLine:
+    """What became of the mail to one contact, found by reference. Who was withheld reads like who was never in it.
+
+    Raises InvalidInputError for a reference that is nobody's.
+    """
+    actor.must_be(Role.MARKETER)
+    with ctx.db.reading() as conn:
+        one = the_campaign(conn, ref)
+        person = find_by_code(conn, code)
+        if person is None:
+            raise InvalidInputError("No contact has this reference. It stands at the foot of every mail.", "contact")
+        now = ctx.db.now(conn)
+        query = select(*_MAIL).where(message.c.campaign == one.id, message.c.contact == person.id)
+        row = conn.execute(query.where(message.c.state != "withheld")).one_or_none()
+        which = None
+        if row is not None:
+            settled = {"sent": "sent", "failed": "came-back", "unknown": "unknown", "waiting": "later"}
+            ahead = row.state == "planned" and row.due > now
+            which = settled.get(row.state, "later" if ahead else "to-go")
+        address = _masked(ContactKeys(ctx.keyring, conn), person.id, _address_box(conn, person.id)) if row else ""
+    if row is None or which is None:
+        return MailLine(person.code, "", None, _NOT_MAILED)
+    return MailLine(person.code, address, *_outcome(which, row))
+
+
+def _in_list(which: str, now: int) -> ColumnElement[bool]:
+    state = message.c.state
+    ahead = and_(state == "planned", message.c.due > now)
+    if which == "to-go":
+        return or_(state.in_(("claimed", "attempted")), and_(state == "planned", message.c.due <= now))
+    if which == "later":
+        return or_(state == "waiting", ahead)
+    return state == {"sent": "sent", "came-back": "failed", "unknown": "unknown"}[which]
+
+
+def _outcome(which: str, row: Any) -> tuple[int | None, str]:
+    if which == "sent":
+        return row.settled, "Taken by their mail server"
+    if which == "came-back":
+        return row.settled, reason_words(row.reason or "refused")
+    if which == "unknown":
+        return row.settled, "The line broke after the last dot: it may have arrived, and is not sent again"
+    if which == "later":
+        return None, later_words(row.reason or "quiet")
+    return None, "Next in line"
+
+
+def _masked(keys: ContactKeys, person: int, box: bytes | None) -> str:
+    address = keys.text(person, box)
+    return "" if address is None else addresses.mask(address)
+
+
+def _address_box(conn: Connection, person: int) -> bytes | None:
+    box: bytes | None = conn.execute(select(contact.c.address_box).where(contact.c.id == person)).scalar_one()
+    return box
