@@ -14,7 +14,8 @@ from outreach.store.schema import APPEND_ONLY
 _HERE = Path(__file__).parent / "migrations"
 
 
-def _config() -> Config:
+def migration_config() -> Config:
+    """Alembic's configuration, without a file of its own."""
     config = Config()
     config.set_main_option("script_location", str(_HERE))
     return config
@@ -22,7 +23,7 @@ def _config() -> Config:
 
 def upgrade(db: Database) -> None:
     """Run what is missing, then put the append-only triggers back wherever a migration moved a table."""
-    config = _config()
+    config = migration_config()
     with db.transaction() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -37,4 +38,4 @@ def is_current(db: Database) -> bool:
 
 def head() -> str | None:
     """The newest migration's id."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return ScriptDirectory.from_config(migration_config()).get_current_head()
