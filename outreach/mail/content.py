@@ -131,9 +131,9 @@ def prepare(subject: str, preheader: str, body_markdown: str, *, locale: str = "
     body = markdown.to_html(marked["body"], marks)
     unwrapped = markdown.unwrap_tags(body, marks)
     markdown.check_nesting(unwrapped, marks, *_roles(slots))
-    sheet = layout.inline(
-        layout.render("campaign.html", locale, title="", preheader=marked["preheader"], body=Markup(unwrapped))  # noqa: S704  cleaned by nh3
-    )
+    letter = Markup(unwrapped)  # noqa: S704  cleaned by nh3
+    facts = {"title": marked["subject"], "preheader": marked["preheader"], "body": letter}
+    sheet = layout.inline(layout.render("campaign.html", locale, facts))
     prepared = Prepared(
         slots=tuple(slots),
         subject=_split(marked["subject"], marks, Place.TEXT),

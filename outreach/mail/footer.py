@@ -69,8 +69,8 @@ def _pieces(
         "stop_url": _STOP,
         "reference": _REFERENCE,
     }
-    shown_html = layout.inline_fragment(layout.render("footer.html", locale, **facts))
-    shown_text = layout.render("footer.txt", locale, **facts)
+    shown_html = layout.inline_fragment(layout.render("footer.html", locale, facts))
+    shown_text = layout.render("footer.txt", locale, facts)
     return _cut(shown_html), _cut(shown_text)
 
 

@@ -1,23 +1,29 @@
 """The sheet our mails are written on: Jinja2 templates in `templates/mail`, catalogues, and CSS inlined."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import css_inline
-from babel.support import NullTranslations, Translations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-_ROOT = Path(__file__).parents[2]
-TEMPLATES = _ROOT / "templates" / "mail"
-CATALOGUES = Path(__file__).parents[1] / "translations"
+from outreach import translations
+
+TEMPLATES = Path(__file__).parents[2] / "templates" / "mail"
 
 _INLINER = css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
 
 
-def render(template: str, locale: str, **facts: Any) -> str:
+def render(template: str, locale: str, facts: Mapping[str, Any]) -> str:
     """A template of `templates/mail` in `locale`, English where there is no translation."""
-    return environment(locale).get_template(template).render(locale=locale, **facts)
+    return environment(locale).get_template(template).render({"locale": locale, **facts})
+
+
+def block(template: str, name: str, locale: str, facts: Mapping[str, Any]) -> str:
+    """One block of a template, alone."""
+    found = environment(locale).get_template(template)
+    return "".join(found.blocks[name](found.new_context({"locale": locale, **facts})))
 
 
 def inline(document: str) -> str:
@@ -41,10 +47,5 @@ def environment(locale: str) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    made.install_gettext_translations(_catalogue(locale), newstyle=True)  # type: ignore[attr-defined]  # the extension's
+    made.install_gettext_translations(translations.catalogue(translations.closest(locale) or "en"), newstyle=True)  # type: ignore[attr-defined]  # the extension's
     return made
-
-
-def _catalogue(locale: str) -> NullTranslations:
-    names = [locale.replace("-", "_"), locale.replace("_", "-").split("-")[0]]
-    return Translations.load(str(CATALOGUES), names)

@@ -9,18 +9,16 @@ import re
 from dataclasses import dataclass
 
 import nh3
-from inscriptis import get_text
-from inscriptis.model.config import ParserConfig
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from outreach.domain.errors import InvalidInputError
+from outreach.mail import plain
 
 _LINK = re.compile(r"https?://[^/?#\s]+(?:[/?#].*)?|mailto:[^?\s]+@[^?\s]+(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 _BEFORE_FIELDS = re.compile(r"(?:https?://[^/?#]+[/?#]|mailto:[^?]+\?)", re.IGNORECASE)
 _PICTURE = re.compile(r"https://[^/?#\s]+/\S*", re.IGNORECASE)
 _MARKUP = r"<(?P<close>/?)(?P<tag>[a-z][a-z0-9]*)(?:[^>\"]|\"[^\"]*\")*>"
-_ANCHOR = re.compile(r'<a href="(?P<url>[^"]*)"(?:[^>"]|"[^"]*")*>(?P<text>.*?)</a>', re.DOTALL)
 _VOID = {"br", "hr", "img"}
 _ALLOWED = {
     "a", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol", "p", "pre",
@@ -29,7 +27,6 @@ _ALLOWED = {
 _ATTRIBUTES = {
     "a": {"href", "title"}, "img": {"src", "alt", "title"}, "ol": {"start"}, "td": {"style"}, "th": {"style"},
 }  # fmt: skip
-_TEXT = ParserConfig(display_images=True)
 
 
 @dataclass(frozen=True)
@@ -109,20 +106,10 @@ def check_nesting(body: str, marks: Marks, openings: set[int], middles: set[int]
 
 
 def to_text(body: str, marks: Marks) -> str:
-    """The plain text of `body` (HTML), derived so that both parts say the same. Links show where they lead."""
-    flat = _ANCHOR.sub(_link_in_words, body).replace("<pre><code>", "<pre>").replace("</code></pre>", "</pre>")
-    flat = flat.replace("<hr>", "<p>* * *</p>")
-    text = get_text(f"<html><body>{flat}</body></html>", _TEXT)
-    text = re.sub(rf"^[ \t]*((?:{marks.tag}[ \t]*)+)\n+", lambda found: found[1].replace(" ", ""), text, flags=re.M)
-    lines = [line.rstrip() for line in text.strip("\n").splitlines()]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
-
-
-def _link_in_words(found: re.Match[str]) -> str:
-    url, text = found["url"], found["text"]
-    shown = url.removeprefix("mailto:")
-    plain = re.sub(r"<[^>]*>", "", text)
-    return text if plain in (url, shown) else f"{text} &lt;{shown}&gt;"
+    """The plain text of `body`; a tag that stood in a paragraph of its own leaves no blank lines behind."""
+    return re.sub(
+        rf"^[ \t]*((?:{marks.tag}[ \t]*)+)\n+", lambda found: found[1].replace(" ", ""), plain.to_text(body), flags=re.M
+    )
 
 
 def _check(token: Token, marks: Marks) -> None:
@@ -157,9 +144,13 @@ def _address(url: str, marks: Marks) -> str:
     return url.replace(f"{marks.base}o", f"{marks.base}u")
 
 
+def _any_link(url: str) -> bool:
+    return bool(url)
+
+
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    markdown.validateLink = lambda _url: True  # type: ignore[method-assign]  # ours refuses aloud instead of ignoring
+    markdown.validateLink = _any_link  # type: ignore[method-assign]  # `_check` refuses aloud instead of ignoring
     return markdown
 
 

@@ -1,0 +1,39 @@
+"""The mails the system itself writes: a request to confirm, a link to choose a password. In the reader's language.
+
+They hold nothing that a stranger typed, no advertising, and one link.
+"""
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from outreach.mail import layout, plain
+from outreach.mail.content import Filled
+
+TEMPLATES = frozenset({"confirmation", "staff-password", "staff-reset"})
+
+
+def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
+    """A whole mail, masthead and footer included; English where `locale` has no catalogue.
+
+    Facts of every template: sender, controller, postal_address, reference. "confirmation": topics (a list of title,
+    gets, wording, version, cap_n, cap_window in seconds, ratio_k) and confirm_url. "staff-password", "staff-reset":
+    name (may be empty), url, hours. Raises ValueError for a template that does not exist.
+    """
+    if template not in TEMPLATES:
+        raise ValueError(f"no such mail: {template}")
+    file = f"{template}.html"
+    subject, preheader = (_line(layout.block(file, name, locale, facts)) for name in ("subject", "preheader"))
+    letter = layout.block(file, "letter", locale, facts)
+    footer = layout.render("system_footer.html", locale, facts)
+    sheet = layout.render(file, locale, {"title": subject, **facts})
+    return Filled(
+        subject=subject,
+        preheader=preheader,
+        html=layout.inline(sheet),
+        text=f"{plain.to_text(letter)}\n-- \n{plain.to_text(footer)}",
+    )
+
+
+def _line(shown: str) -> str:
+    return html.unescape(" ".join(shown.split()))
