@@ -186,7 +186,7 @@ class _Batch:
         ref = requests.add_withheld(
             self.conn, self.now, person.id, person.mailbox, outbox.CONFIRMATION_LANE, confirmation, mail
         )
-        entry = Entry(kind="message.withheld", actor="engine", contact=person.ref, message=ref, body={"reason": mail})
+        entry = Entry(kind="message.withheld", actor="engine", contact=person.ref, message=ref, body={"state": "withheld", "reason": mail})
         record(self.conn, self.now, entry)
         return ref
 

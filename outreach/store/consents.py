@@ -9,7 +9,7 @@ from sqlalchemy.engine import Row
 
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
 from outreach.store.schema.organisation import cap
-from outreach.store.schema.people import contact
+from outreach.store.schema.people import contact, mailbox
 
 DEFAULT_CEILING = (4, 7 * 86_400)
 """At most so many mails in so many seconds, all but service mail, while no total cap is set."""
@@ -147,6 +147,20 @@ def open_topics(conn: Connection, refs: Collection[bytes] | None = None) -> list
     return list(conn.execute(query.order_by(topic.c.name, topic.c.id)))
 
 
+def topic_by_slug(conn: Connection, slug: str) -> Row[Any] | None:
+    """A topic, open or closed."""
+    return conn.execute(select(topic).where(topic.c.slug == slug)).one_or_none()
+
+
+def all_texts(conn: Connection, topic_ids: Collection[int]) -> dict[int, list[Row[Any]]]:
+    """Every text ever published of these topics, by topic, newest first."""
+    found: dict[int, list[Row[Any]]] = {topic_id: [] for topic_id in topic_ids}
+    query = select(consent_text).where(consent_text.c.topic.in_(list(topic_ids)))
+    for row in conn.execute(query.order_by(consent_text.c.id.desc())):
+        found[row.topic].append(row)
+    return found
+
+
 def current_texts(conn: Connection, topic_ids: Collection[int], locales: Sequence[str]) -> dict[int, Row[Any]]:
     """The newest text of each topic in the first of `locales` that has one; failing all, in any."""
     newest = (
@@ -185,3 +199,13 @@ def set_ceiling(conn: Connection, contacts: Collection[int], ceiling: tuple[int,
     conn.execute(
         update(contact).where(contact.c.id.in_(list(contacts))).values(ceiling_n=ceiling[0], ceiling_window=ceiling[1])
     )
+
+
+def bar_keys(conn: Connection, contact_id: int) -> tuple[bytes, bytes]:
+    """(address key, mailbox key): under which a person may be barred."""
+    row = conn.execute(
+        select(contact.c.address_key, mailbox.c.mailbox_key)
+        .join(mailbox, mailbox.c.id == contact.c.mailbox)
+        .where(contact.c.id == contact_id)
+    ).one()
+    return row.address_key, row.mailbox_key

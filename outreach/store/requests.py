@@ -109,6 +109,15 @@ def ask_about(conn: Connection, confirmation_id: int, texts: Mapping[int, int]) 
         conn.execute(insert(confirmation_topic), rows)
 
 
+def ask_no_more(conn: Connection, confirmation_id: int, topics: Collection[int]) -> None:
+    """Take topics out of an open question."""
+    conn.execute(
+        delete(confirmation_topic).where(
+            confirmation_topic.c.confirmation == confirmation_id, confirmation_topic.c.topic.in_(list(topics))
+        )
+    )
+
+
 def mark_granted(conn: Connection, confirmation_id: int, topics: Collection[int]) -> None:
     conn.execute(
         update(confirmation_topic)
@@ -157,10 +166,19 @@ def spend(conn: Connection, now: int, keys: Collection[bytes]) -> None:
     conn.execute(insert(mail_budget), [{"key": key, "at": now} for key in keys])
 
 
-def purge(conn: Connection, now: int) -> int:
-    """Forget settled requests after 7 days and budgets after their longest window. Returns how many rows."""
-    old = conn.execute(delete(request).where(request.c.settled < now - 7 * DAY)).rowcount
-    return old + conn.execute(delete(mail_budget).where(mail_budget.c.at < now - DAY)).rowcount
+def has_old(conn: Connection, now: int) -> bool:
+    """Whether `purge` would find anything."""
+    old = conn.execute(select(request.c.id).where(request.c.settled < now - 7 * DAY).limit(1)).first()
+    return (
+        old is not None
+        or conn.execute(select(mail_budget.c.id).where(mail_budget.c.at < now - DAY).limit(1)).first() is not None
+    )
+
+
+def purge(conn: Connection, now: int) -> None:
+    """Forget settled requests after 7 days, and budgets after their longest window."""
+    conn.execute(delete(request).where(request.c.settled < now - 7 * DAY))
+    conn.execute(delete(mail_budget).where(mail_budget.c.at < now - DAY))
 
 
 def is_request_due(conn: Connection, now: int, *, doors: Collection[str]) -> bool:

@@ -1,17 +1,16 @@
 """The door and what the engine makes of it: one row, one answer, one confirmation mail within budget."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select, update
+from sqlalchemy import event, select, update
 
 from outreach.domain import addresses
 from outreach.domain.errors import InvalidInputError
 from outreach.services import sign_up
 from outreach.services.context import Context
-from outreach.services.sign_up import SignUp, process_requests, submit_sign_up
+from outreach.services.sign_up import process_requests, submit_sign_up
 from outreach.store import suppressions
 from outreach.store.contacts import find_by_address
 from outreach.store.schema.audit import audit_entry
@@ -19,43 +18,11 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent, request, topic
 from outreach.store.schema.people import contact
 from tests.factories import World
-
-ALICE = "alice@example.org"
-
-
-def form(address: str = ALICE, *topics: str, **more: Any) -> SignUp:
-    values: dict[str, Any] = {
-        "address": address,
-        "topics": topics or ("topic-1",),
-        "locale": "en",
-        "form_url": "https://news.example/sign-up/topic-1",
-        "network": "192.0.2.0/24",
-        "ip": "192.0.2.7",
-        "browser": "Firefox",
-        "seconds": 30.0,
-        **more,
-    }
-    return SignUp(**values)
-
-
-def count(ctx: Context, table: Any, *conditions: Any) -> int:
-    with ctx.db.reading() as conn:
-        return int(conn.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one())
-
-
-def move_clock(ctx: Context, seconds: int) -> None:
-    path = ctx.settings.clock_file
-    assert isinstance(path, Path)
-    path.write_text(str(seconds))
+from tests.services.people import ALICE, count, form, hand_off_everything, move_clock
 
 
 def mails(ctx: Context) -> int:
     return count(ctx, message, message.c.origin == "confirmation", message.c.state == "planned")
-
-
-def hand_off_everything(ctx: Context) -> None:
-    with ctx.db.transaction() as conn:
-        conn.execute(update(message).where(message.c.state == "planned").values(state="sent"))
 
 
 def test_the_door_runs_the_same_statements_for_known_unknown_and_barred(ctx: Context, world: World) -> None:
@@ -212,7 +179,7 @@ def test_a_barred_address_gets_no_mail_and_the_log_says_why(ctx: Context, world:
     assert count(ctx, consent) == 0
     with ctx.db.reading() as conn:
         body = conn.execute(select(audit_entry.c.body).where(audit_entry.c.kind == "message.withheld")).scalar_one()
-    assert json.loads(body) == {"reason": kind}
+    assert json.loads(body) == {"state": "withheld", "reason": kind}
 
 
 def test_an_erased_owner_may_return_by_double_opt_in(ctx: Context, world: World) -> None:

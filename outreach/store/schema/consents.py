@@ -145,6 +145,9 @@ Index(
     postgresql_where=confirmation.c.answered.is_(None),
 )
 
+_refused = (confirmation.c.answer == "declined") & confirmation.c.evidence_box.is_not(None)
+Index("ix_confirmation_refused", confirmation.c.expires, sqlite_where=_refused, postgresql_where=_refused)
+
 confirmation_topic = Table(
     "confirmation_topic",
     metadata,

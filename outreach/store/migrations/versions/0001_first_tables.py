@@ -272,6 +272,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("answered IS NULL"),
             postgresql_where=sa.text("answered IS NULL"),
         )
+        batch_op.create_index(
+            "ix_confirmation_refused",
+            ["expires"],
+            unique=False,
+            sqlite_where=sa.text("answer = 'declined' AND evidence_box IS NOT NULL"),
+            postgresql_where=sa.text("answer = 'declined' AND evidence_box IS NOT NULL"),
+        )
 
     op.create_table(
         "contact_key",

@@ -1,0 +1,152 @@
+"""Reads the two files of an import: bars first, then people with the evidence of their consent. Pure; writes nothing.
+
+Both are UTF-8 CSV with a heading line; the delimiter is found out. Rows are numbered as a spreadsheet shows them, and
+a row that cannot be used is named by its number and a reason, never by what it holds.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from zoneinfo import available_timezones
+
+from outreach.domain import addresses
+from outreach.domain.errors import InvalidInputError
+
+MOST_ROWS = 200_000
+_NEEDED = ("address", "topic", "source", "time", "text")
+_KNOWN = (*_NEEDED, "locale", "timezone")
+_LONGEST_FIELD = 2_000
+
+
+class Refusal(StrEnum):
+    """Why a row is counted but not stored."""
+
+    WRONG_ADDRESS = "the address is not one"
+    NO_TOPIC = "there is no such topic, or it is closed"
+    NO_EVIDENCE = "source, time or text of the consent is missing"
+    WRONG_TIME = "the time is not one, or lies in the future"
+    WRONG_ZONE = "there is no such time zone"
+    TWICE = "the same person and topic stand further up in this file"
+    BARRED = "the address is barred"
+    ASKED_NOT_TO = "the person withdrew from this topic"
+    ALREADY = "the person agreed to this topic already"
+    EXPIRED = "the consent would be over by now"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A row with evidence. `topic`: slug; `given`: when the person agreed, UTC microseconds."""
+
+    number: int
+    address: addresses.Address = field(repr=False)
+    topic: str
+    source: str
+    given: int
+    text: str
+    locale: str
+    timezone: str
+    fields: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Barred:
+    """A row of the suppressions file."""
+
+    number: int
+    address: addresses.Address = field(repr=False)
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row that cannot be used."""
+
+    number: int
+    why: Refusal
+
+
+def read_people(
+    data: bytes, locale: str, timezone: str, locales: tuple[str, ...], now: int
+) -> Iterator[Given | Refused]:
+    """The rows of people; `locale` and `timezone` where a row names none. Raises InvalidInputError (field "rows")."""
+    zones = available_timezones()
+    for number, row in _rows(data, "rows", _NEEDED):
+        address = _address(row["address"])
+        if address is None:
+            yield Refused(number, Refusal.WRONG_ADDRESS)
+            continue
+        if not row["source"] or not row["time"] or not row["text"]:
+            yield Refused(number, Refusal.NO_EVIDENCE)
+            continue
+        given = _instant(row["time"])
+        if given is None or given > now:
+            yield Refused(number, Refusal.WRONG_TIME)
+            continue
+        zone = row.get("timezone") or timezone
+        if zone not in zones:
+            yield Refused(number, Refusal.WRONG_ZONE)
+            continue
+        tongue = row.get("locale", "").replace("_", "-").split("-")[0].lower()
+        yield Given(
+            number,
+            address,
+            row["topic"],
+            row["source"],
+            given,
+            row["text"],
+            tongue if tongue in locales else locale,
+            zone,
+            {name: value for name, value in row.items() if name not in _KNOWN and value},
+        )
+
+
+def read_bars(data: bytes) -> Iterator[Barred | Refused]:
+    """The rows of suppressions: address and reason. Raises InvalidInputError (field "suppressions")."""
+    for number, row in _rows(data, "suppressions", ("address",)):
+        address = _address(row["address"])
+        if address is None:
+            yield Refused(number, Refusal.WRONG_ADDRESS)
+        else:
+            yield Barred(number, address, addresses.scrub(row.get("reason", "")))
+
+
+def _rows(data: bytes, name: str, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line as a spreadsheet counts, values by heading), headings in lower case, empty lines left out."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInputError("This file is not UTF-8. Save it as “CSV UTF-8” and choose it again.", name) from None
+    first = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t|", key=first.count), strict=True)
+    try:
+        heading = [cell.strip().lower() for cell in next(reader, [])]
+        missing = [column for column in needed if column not in heading]
+        if missing:
+            raise InvalidInputError(f"The heading line lacks: {', '.join(missing)}. Nothing was kept.", name)
+        for number, cells in enumerate(reader, start=2):
+            if number > MOST_ROWS + 1:
+                raise InvalidInputError(f"More than {MOST_ROWS} rows. Split the file; nothing was kept.", name)
+            if any(cell.strip() for cell in cells):
+                values = [cell.strip()[:_LONGEST_FIELD] for cell in cells]
+                yield number, dict(zip(heading, values + [""] * (len(heading) - len(values)), strict=False))
+    except csv.Error:
+        raise InvalidInputError("This file is not well-formed CSV: a quote may be left open.", name) from None
+
+
+def _address(text: str) -> addresses.Address | None:
+    try:
+        return addresses.parse(text)
+    except InvalidInputError:
+        return None
+
+
+def _instant(text: str) -> int | None:
+    """UTC microseconds of an ISO 8601 time; one without a zone is taken as UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,256 @@
+"""Withdrawing: one step from any mail, no login, for ever, in force for the very next hand-off (promise 7, RFC 8058).
+
+Everything a link inside a mail may do is here, and all of it only reduces. Undo lives an hour, in the browser that
+acted: its token is given to that browser alone and never printed in a mail.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.engine import Row
+
+from outreach.domain.actors import RECIPIENT
+from outreach.domain.consent import LIVE, Event, State
+from outreach.domain.errors import ConflictError, InvalidInputError
+from outreach.domain.tokens import Purpose
+from outreach.services.confirm import Client, close_declined
+from outreach.services.consents import Change, apply_changes
+from outreach.services.context import Context
+from outreach.services.public_text import House, read_house
+from outreach.store import consents, requests
+from outreach.store.boxes import ContactKeys
+from outreach.store.schema.campaigns import campaign, message
+from outreach.store.schema.campaigns import content as contents
+from outreach.store.schema.consents import confirmation
+from outreach.store.schema.people import contact
+
+PAUSE_DAYS = 30
+LOWER_CAP = (1, 7 * 86_400)
+"""At most one mail a week: the lower cap a link offers."""
+
+_DAY = 86_400_000_000
+WAYS = ("one-click", "page", "everything", "lower", "pause")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What a mail's link is about. `topic`: its title, empty when the mail belongs to none; `state`: of its consent."""
+
+    house: House
+    locale: str
+    timezone: str
+    topic: str = ""
+    state: str = "none"
+    is_question: bool = False
+    has_others: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawn:
+    """What a press did. `undo`: a token for this browser's session, None when nothing changed or cannot be undone."""
+
+    standing: Standing
+    changed: int
+    undo: str | None = None
+
+
+@dataclass(frozen=True)
+class Mail:
+    """The mail a link was in, as far as acting on it needs."""
+
+    ref: bytes
+    contact: int
+    topic: int | None
+    confirmation: int | None
+    locale: str
+    timezone: str
+
+
+def view_stop(ctx: Context, token: str) -> Standing:
+    """What the page behind a stop link says. Changes nothing. Raises TokenError."""
+    with ctx.db.reading() as conn:
+        read = ctx.tokens.read(Purpose.STOP, token, ctx.db.now(conn))
+        mail = find_mail(conn, read.ref)
+        return standing(conn, mail)
+
+
+def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Purpose = Purpose.STOP) -> Withdrawn:
+    """Stop this mail's topic ("one-click", "page") or "everything"; "lower" its cap or "pause" it.
+
+    `purpose`: the kind of link, STOP or WHY. Idempotent. A mail that asked a question is answered no. Raises
+    TokenError, InvalidInputError for another `how`.
+    """
+    if how not in WAYS or purpose not in {Purpose.STOP, Purpose.WHY}:
+        raise InvalidInputError("Choose one of the buttons on the page. Nothing was changed.")
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        read = ctx.tokens.read(purpose, token, now)
+        mail = find_mail(conn, read.ref)
+        if mail is None:  # for ever: nothing is held, so nothing is sent
+            return Withdrawn(standing=standing(conn, None), changed=0)
+        consents.lock_contacts(conn, [mail.contact])
+        changes = _changes(conn, mail, how, client, now)
+        before = {row.topic: row for row in consents.held(conn, [mail.contact])}
+        changes = [_with_memory(change, before[change.topic]) for change in changes]
+        if changes:
+            apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
+        _answer_no(conn, ctx, now, mail, everything=how == "everything")
+        undo = ctx.tokens.issue(Purpose.UNDO, mail.ref, now) if changes and how != "one-click" else None
+        return Withdrawn(standing=standing(conn, mail), changed=len(changes), undo=undo)
+
+
+def undo(ctx: Context, token: str, client: Client) -> int:
+    """Take back what one press changed, within its hour. Returns how many consents were put back; twice is once."""
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        read = ctx.tokens.read(Purpose.UNDO, token, now)
+        mail = find_mail(conn, read.ref)
+        if mail is None:
+            raise ConflictError("There is nothing left to undo.")
+        consents.lock_contacts(conn, [mail.contact])
+        keys = ContactKeys(ctx.keyring, conn)
+        changes = []
+        for event in consents.events_of_act(conn, mail.contact, mail.ref, read.issued):
+            latest = consents.last_event(conn, mail.contact, event.topic)
+            back = _reverse(event, keys.facts(mail.contact, event.evidence_box), client)
+            if back is not None and latest is not None and latest.id == event.id:
+                changes.append(back)
+        apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
+        return len(changes)
+
+
+def find_mail(conn: Connection, ref: bytes) -> Mail | None:
+    """The mail of a link's ref; a test mail stands for its campaign's topic."""
+    row = conn.execute(
+        select(
+            message.c.contact,
+            message.c.topic,
+            message.c.confirmation,
+            campaign.c.topic.label("tested"),
+            contact.c.locale,
+            contact.c.timezone,
+        )
+        .join(contact, contact.c.id == message.c.contact)
+        .outerjoin(contents, contents.c.id == message.c.content)
+        .outerjoin(campaign, campaign.c.id == contents.c.campaign)
+        .where(message.c.ref == ref)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Mail(ref, row.contact, row.topic or row.tested, row.confirmation, row.locale, row.timezone)
+
+
+def standing(conn: Connection, mail: Mail | None) -> Standing:
+    """Where the mail's reader stands with its topic now."""
+    house = read_house(conn)
+    if mail is None:
+        return Standing(house=house, locale="", timezone=house.timezone)
+    held = {row.topic: row for row in consents.held(conn, [mail.contact])}
+    here = held.get(mail.topic) if mail.topic else None
+    live = {row.topic for row in held.values() if row.state in LIVE}
+    return Standing(
+        house=house,
+        locale=mail.locale,
+        timezone=mail.timezone,
+        topic=_title(conn, mail, here),
+        state=here.state if here else "none",
+        is_question=mail.confirmation is not None,
+        has_others=bool(live - {mail.topic}),
+    )
+
+
+def _title(conn: Connection, mail: Mail, here: consents.Held | None) -> str:
+    if mail.topic is None:
+        return ""
+    if here is not None and here.text is not None:
+        return str(consents.texts(conn, [here.text])[here.text].title)
+    return str(consents.topics(conn, [mail.topic])[mail.topic].name)
+
+
+def _changes(conn: Connection, mail: Mail, how: str, client: Client, now: int) -> list[Change]:
+    """What a press changes: only what is still standing, so that pressing twice is pressing once."""
+    rows = consents.held(conn, [mail.contact])
+    if how != "everything" and mail.topic is not None:
+        rows = [row for row in rows if row.topic == mail.topic]
+    elif how != "everything" and mail.confirmation is not None:
+        rows = [row for row in rows if row.topic in _granted_by(conn, mail.confirmation)]
+    elif how != "everything":
+        rows = []
+    evidence = {"act": _ACTS[how], "ip": client.ip, "browser": client.browser[:500]}
+    base = [
+        Change(
+            contact=mail.contact,
+            topic=row.topic,
+            event=Event.WITHDRAWN,
+            text=row.text,
+            message_ref=mail.ref,
+            evidence=evidence,
+        )
+        for row in rows
+        if _still_standing(row, how)
+    ]
+    if how == "lower":
+        return [replace(change, event=Event.LIMITED, own=LOWER_CAP) for change in base]
+    if how == "pause":
+        return [replace(change, event=Event.PAUSED, paused_until=now + PAUSE_DAYS * _DAY) for change in base]
+    return base
+
+
+def _granted_by(conn: Connection, confirmation_id: int) -> set[int]:
+    """What the question of this mail was answered yes to: nothing while it is open."""
+    return {topic for topic, row in requests.asked_topics(conn, confirmation_id).items() if row.granted}
+
+
+_ACTS = {
+    "one-click": "one-click unsubscribe (RFC 8058)",
+    "page": "pressed “Stop” on the page",
+    "everything": "pressed “Stop everything” on the page",
+    "lower": "pressed “At most 1 a week” on the page",
+    "pause": "pressed “Pause for 30 days” on the page",
+}
+
+
+def _still_standing(row: consents.Held, how: str) -> bool:
+    if how == "pause":
+        return row.state == State.GRANTED
+    if how == "lower":
+        tighter = row.own is None or row.own[0] / row.own[1] > LOWER_CAP[0] / LOWER_CAP[1]
+        return row.state in LIVE and tighter
+    return row.state not in {State.NONE, State.WITHDRAWN}
+
+
+def _with_memory(change: Change, row: consents.Held) -> Change:
+    """Evidence that remembers what undoing puts back."""
+    return replace(change, evidence={**change.evidence, "own_before": list(row.own) if row.own else None})
+
+
+def _reverse(event: Row[Any], evidence: dict[str, Any], client: Client) -> Change | None:
+    told = {"act": "pressed “Undo”", "ip": client.ip, "browser": client.browser[:500], "undoes": event.ref.hex()}
+    base = Change(
+        contact=event.contact,
+        topic=event.topic,
+        event=Event.RESUMED,
+        text=event.text,
+        evidence=told,
+        message_ref=event.message_ref,
+    )
+    before = State(event.from_state)
+    if event.event == Event.WITHDRAWN and before in LIVE:
+        return replace(base, event=Event.RESTORED, before=before)
+    if event.event == Event.PAUSED and before == State.GRANTED:
+        return base
+    if event.event == Event.LIMITED:
+        own: Sequence[int] | None = evidence.get("own_before")
+        return replace(base, event=Event.UNLIMITED, own=(own[0], own[1]) if own else None)
+    return None
+
+
+def _answer_no(conn: Connection, ctx: Context, now: int, mail: Mail, *, everything: bool) -> None:
+    """A stop from a mail that asked a question answers it; stopping everything answers every open one."""
+    query = select(confirmation).where(confirmation.c.contact == mail.contact, confirmation.c.answered.is_(None))
+    if not everything:
+        query = query.where(confirmation.c.id == mail.confirmation)
+    for question in conn.execute(query.with_for_update()).all():
+        close_declined(conn, ctx, now, question)

@@ -1,0 +1,141 @@
+"""What time ends: consents, pauses and unanswered requests, with the person if nothing else is held of them."""
+
+import secrets
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from outreach.domain import addresses
+from outreach.services.confirm import Client, decline, grant
+from outreach.services.context import Context
+from outreach.services.expiry import expire
+from outreach.services.sign_up import process_requests, submit_sign_up
+from outreach.store.boxes import ContactKeys
+from outreach.store.contacts import find_by_address
+from outreach.store.schema.audit import audit_entry
+from outreach.store.schema.campaigns import message
+from outreach.store.schema.consents import confirmation, consent, consent_event, mail_budget, request, topic
+from outreach.store.schema.organisation import staff
+from outreach.store.schema.people import contact, contact_key, mailbox
+from tests.factories import World
+from tests.services.people import ALICE, asked, count, form, move_clock, state_of, topic_ref
+
+WEEK = 7 * 86_400
+
+
+def is_known(ctx: Context, address: str = ALICE) -> bool:
+    with ctx.db.reading() as conn:
+        return find_by_address(conn, ctx.keyring, addresses.parse(address)) is not None
+
+
+def test_a_consent_expires_and_that_is_an_event(ctx: Context, world: World) -> None:
+    topic_id, text_id = world.topic()
+    world.grant(world.person(ALICE), topic_id, text_id, expires=world.now + 3_600_000_000)
+    assert expire(ctx) == 0
+    move_clock(ctx, 3601)
+    assert expire(ctx) == 1
+    assert state_of(ctx) == "expired"
+    assert expire(ctx) == 0
+    assert count(ctx, consent_event, consent_event.c.event == "expired") == 1
+    assert count(ctx, audit_entry, audit_entry.c.kind == "consent.expired") == 1
+
+
+def test_a_topics_days_set_when_a_consent_expires(ctx: Context, world: World) -> None:
+    topic_id, _ = world.topic()
+    with ctx.db.transaction() as conn:
+        conn.execute(update(topic).where(topic.c.id == topic_id).values(expires_days=730))
+    grant(ctx, asked(ctx), {topic_ref(ctx)}, Client(), button="Yes")
+    move_clock(ctx, 731 * 86_400)
+    expire(ctx)
+    assert state_of(ctx) == "expired"
+
+
+def test_a_pause_ends_by_itself(ctx: Context, world: World) -> None:
+    topic_id, text_id = world.topic()
+    world.grant(world.person(ALICE), topic_id, text_id, state="paused", paused_until=world.now + 3_600_000_000)
+    assert expire(ctx) == 0
+    move_clock(ctx, 3601)
+    assert expire(ctx) == 1
+    assert state_of(ctx) == "granted"
+
+
+def test_an_unanswered_stranger_is_erased_after_seven_days(ctx: Context, world: World) -> None:
+    world.topic()
+    asked(ctx)
+    with ctx.db.reading() as conn:
+        box = conn.execute(select(consent_event.c.evidence_box)).scalar_one()
+        assert box
+    move_clock(ctx, WEEK - 60)
+    assert expire(ctx) == 0
+    assert is_known(ctx)
+    move_clock(ctx, WEEK + 60)
+    assert expire(ctx) == 1
+    assert not is_known(ctx)
+    assert count(ctx, contact_key) == 0
+    assert count(ctx, consent) == 0
+    assert count(ctx, mailbox, mailbox.c.mailbox_key == ctx.keyring.blind("mailbox", ALICE)) == 0
+    assert count(ctx, audit_entry, audit_entry.c.kind == "contact.erased") == 1
+    with ctx.db.reading() as conn:
+        assert conn.execute(select(confirmation.c.answer, confirmation.c.evidence_box)).one() == ("expired", None)
+        person = conn.execute(select(message.c.contact)).scalar_one()
+        assert ContactKeys(ctx.keyring, conn).text(person, box) is None
+
+
+def test_whoever_said_no_is_erased_when_their_link_ends(ctx: Context, world: World) -> None:
+    world.topic()
+    decline(ctx, asked(ctx))
+    assert expire(ctx) == 0
+    assert is_known(ctx)
+    move_clock(ctx, WEEK + 60)
+    assert expire(ctx) == 1
+    assert not is_known(ctx)
+    assert expire(ctx) == 0
+
+
+@pytest.mark.parametrize("reason", ["agreed", "withdrew", "staff", "newer request"])
+def test_whoever_is_held_for_another_reason_stays(ctx: Context, world: World, reason: str) -> None:
+    world.topic()
+    other, text = world.topic()
+    asked(ctx, ALICE, "topic-1")
+    person = world.person(ALICE)
+    if reason in {"agreed", "withdrew"}:
+        world.grant(person, other, text, state="granted" if reason == "agreed" else "withdrawn")
+    if reason == "staff":
+        with ctx.db.transaction() as conn:
+            values = {"ref": secrets.token_bytes(16), "contact": person.id, "roles": "officer", "created": world.now}
+            conn.execute(insert(staff).values(values))
+    if reason == "newer request":
+        move_clock(ctx, WEEK - 3600)
+        submit_sign_up(ctx, form(ALICE, "topic-2"))
+        process_requests(ctx)
+    move_clock(ctx, WEEK + 60)
+    expire(ctx)
+    assert is_known(ctx)
+
+
+def test_an_erased_person_may_sign_up_as_new(ctx: Context, world: World) -> None:
+    world.topic()
+    asked(ctx)
+    move_clock(ctx, WEEK + 60)
+    expire(ctx)
+    grant(ctx, asked(ctx), {topic_ref(ctx)}, Client(), button="Yes")
+    assert count(ctx, contact) == 2
+    assert state_of(ctx) == "granted"
+
+
+def test_a_mailbox_another_address_shares_keeps_its_key(ctx: Context, world: World) -> None:
+    topic_id, text_id = world.topic()
+    world.grant(world.person("alice+news@example.org"), topic_id, text_id)
+    asked(ctx)
+    move_clock(ctx, WEEK + 60)
+    expire(ctx)
+    assert count(ctx, mailbox, mailbox.c.mailbox_key == ctx.keyring.blind("mailbox", ALICE)) == 1
+
+
+def test_settled_requests_and_old_budgets_are_forgotten(ctx: Context, world: World) -> None:
+    world.topic()
+    asked(ctx)
+    move_clock(ctx, WEEK + 60)
+    expire(ctx)
+    assert count(ctx, request) == 0
+    assert count(ctx, mail_budget) == 0
