@@ -8,11 +8,12 @@ from jinja2 import StrictUndefined
 
 from outreach.config import Settings
 from outreach.services.context import Context, open_context
-from outreach.web import auth, errors, formats, layout, limits, log, security
+from outreach.web import auth, errors, formats, layout, limits, log, refs, security
 from outreach.web.account.views import blueprint as account
+from outreach.web.admin.views import blueprint as admin
 
 ROOT = Path(__file__).parent.parent
-SLICES = (account,)
+SLICES = (account, admin)
 
 
 def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:
@@ -24,6 +25,7 @@ def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:
     app.extensions["outreach"] = ctx
     app.jinja_env.undefined = StrictUndefined
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    app.url_map.converters["ref"] = refs.RefConverter
     log.log_requests(app)
     security.protect(app, ctx.settings, ctx.keyring)
     Bootstrap5(app)

@@ -267,8 +267,9 @@ def _lines(conn: Connection, ref: bytes | None = None) -> list[TopicLine]:
     texts: dict[int, dict[str, int]] = {}
     for text in conn.execute(newest.group_by(consent_text.c.topic, consent_text.c.locale)):
         texts.setdefault(text.topic, {})[text.locale] = text.version
-    living = cast(func.sum(case((consent.c.state.in_(list(LIVE)), 1), else_=0)), Integer)
-    agreed: dict[int, int] = dict(conn.execute(select(consent.c.topic, living).group_by(consent.c.topic)).tuples())
+    living = cast(func.sum(case((consent.c.state.in_(list(LIVE)), 1), else_=0)), Integer).label("living")
+    counted = select(consent.c.topic, living).group_by(consent.c.topic)
+    agreed = {row.topic: row.living for row in conn.execute(counted)}
     return [
         TopicLine(
             id=row.id,

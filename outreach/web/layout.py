@@ -13,13 +13,17 @@ _JOBS = (
     ("Campaigns", ("/campaigns",)),
     ("Audience", ("/topics", "/audience", "/desk")),
     ("Compliance", ("/compliance",)),
-    ("Settings", ("/settings",)),
+    ("Settings", ("/settings", "/settings/senders", "/settings/staff", "/settings/system")),
     ("Demo mailbox", ("/mailbox",)),
 )
 _NAMES = {
     "/topics": "Topics",
     "/audience": "Import",
     "/desk": "Desk",
+    "/settings": "Organisation",
+    "/settings/senders": "Senders",
+    "/settings/staff": "Staff",
+    "/settings/system": "System",
 }
 
 
@@ -44,13 +48,13 @@ def navigation() -> list[Job]:
     if session is None:
         return []
     doors = _doors(session.actor.roles)
+    here = max((path for _, paths in _JOBS for path in paths if _is_under(path)), key=len, default="")
     jobs = []
     for name, paths in _JOBS:
         mine = [path for path in paths if path in doors]
-        if not mine:
-            continue
-        parts = tuple(Job(_NAMES[path], path, _is_here(path)) for path in mine) if len(paths) > 1 else ()
-        jobs.append(Job(name, mine[0], any(_is_here(path) for path in mine), parts))
+        if mine:
+            parts = tuple(Job(_NAMES[path], path, path == here) for path in mine) if len(paths) > 1 else ()
+            jobs.append(Job(name, mine[0], here in paths, parts))
     return jobs
 
 
@@ -73,5 +77,5 @@ def _doors(roles: frozenset[Role]) -> set[str]:
     return paths
 
 
-def _is_here(path: str) -> bool:
+def _is_under(path: str) -> bool:
     return request.path == path or request.path.startswith(path + "/")

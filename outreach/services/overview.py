@@ -1,0 +1,51 @@
+"""What needs doing, for the start page of staff: counts only, each leading to the rows behind it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from outreach.domain.actors import Actor, Role
+from outreach.services.context import Context
+from outreach.services.controller import ready_for_real_mail
+from outreach.store.schema.campaigns import campaign, message
+from outreach.store.schema.consents import consent_text, topic
+from outreach.store.schema.organisation import controller, staff
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """`campaigns`: how many by state, for marketers; `problems`: what keeps mail back, for administrators."""
+
+    house: str
+    campaigns: dict[str, int]
+    silent_topics: int
+    topics: int
+    unknown_messages: int
+    open_invitations: int
+    problems: tuple[str, ...]
+
+
+def see_overview(ctx: Context, actor: Actor) -> Overview:
+    """What the actor's roles let them see; nought for the rest."""
+    actor.must_be(*Role)
+    with ctx.db.reading() as conn:
+        campaigns: dict[str, int] = {}
+        if Role.MARKETER in actor.roles:
+            grouped = select(campaign.c.state, func.count().label("many")).group_by(campaign.c.state)
+            campaigns = {row.state: row.many for row in conn.execute(grouped)}
+        spoken = select(consent_text.c.id).where(consent_text.c.topic == topic.c.id).exists()
+        open_topics = select(func.count()).select_from(topic).where(topic.c.closed.is_(None))
+        unknown = select(func.count()).select_from(message).where(message.c.state == "unknown")
+        waiting = select(func.count()).select_from(staff)
+        waiting = waiting.where(staff.c.password_hash.is_(None), staff.c.disabled.is_(None))
+        administers = Role.ADMINISTRATOR in actor.roles
+        problems = ready_for_real_mail(ctx, conn) if administers and ctx.settings.relays else []
+        return Overview(
+            house=conn.execute(select(controller.c.name)).scalar_one_or_none() or "",
+            campaigns=campaigns,
+            silent_topics=conn.execute(open_topics.where(~spoken)).scalar_one(),
+            topics=conn.execute(open_topics).scalar_one(),
+            unknown_messages=conn.execute(unknown).scalar_one() if Role.OFFICER in actor.roles else 0,
+            open_invitations=conn.execute(waiting).scalar_one() if administers else 0,
+            problems=tuple(problems),
+        )

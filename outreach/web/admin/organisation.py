@@ -1,0 +1,59 @@
+"""The organisation's page: who answers for the data, where, and when nobody is to be disturbed."""
+
+from datetime import time
+
+from flask import flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from outreach.domain.errors import ConflictError, InvalidInputError
+from outreach.services.controller import Controller, edit_controller, see_controller
+from outreach.web.admin.forms import OrganisationForm
+from outreach.web.admin.slice import blueprint
+from outreach.web.auth import current_actor, door
+from outreach.web.home import context
+
+
+@blueprint.get("/settings")
+@door("administrator")
+def organisation() -> ResponseReturnValue:
+    held = see_controller(context(), current_actor())
+    if held is None:
+        raise ConflictError("The installation has not been set up yet. Use the set-up link first.")
+    shown = {**vars(held), "quiet_from": _clock(held.quiet_from), "quiet_to": _clock(held.quiet_to)}
+    return render_template("admin/organisation.html", form=OrganisationForm(data=shown))
+
+
+@blueprint.post("/settings")
+@door("administrator")
+def edit_organisation() -> ResponseReturnValue:
+    form = OrganisationForm()
+    if form.validate():
+        try:
+            edit_controller(context(), current_actor(), _controller_of(form))
+        except InvalidInputError as error:
+            form.fail(error)
+        else:
+            flash("Saved.", "ok")
+            return redirect(url_for("admin.organisation"), 303)
+    return render_template("admin/organisation.html", form=form), 422
+
+
+def _controller_of(form: OrganisationForm) -> Controller:
+    return Controller(
+        name=form.text("name"),
+        postal_address=form.text("postal_address"),
+        country=form.text("country"),
+        privacy_contact=form.text("privacy_contact"),
+        locale=form.text("locale"),
+        timezone=form.text("timezone"),
+        quiet_from=_minutes(form.quiet_from.data),
+        quiet_to=_minutes(form.quiet_to.data),
+    )
+
+
+def _clock(minutes: int) -> time:
+    return time(minutes // 60, minutes % 60)
+
+
+def _minutes(clock: time | None) -> int:
+    return clock.hour * 60 + clock.minute if clock else 0
