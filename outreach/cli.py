@@ -10,13 +10,14 @@ import click
 
 from outreach.config import Settings, load_settings
 from outreach.domain.errors import OutreachError
+from outreach.engines.demonstration import Demonstration, keep_sign_in
 from outreach.engines.embedded import run_engine, stop_on_signals
 from outreach.engines.together import run_together
 from outreach.logs import configure_logs
 from outreach.mail.demo import DemoServer
 from outreach.services.context import Context, open_context
-from outreach.services.staff import make_set_up_link
-from outreach.services.verify import verdict_lines, verify
+from outreach.services.set_up import make_set_up_link
+from outreach.services.verify import verify
 from outreach.store.migrate import is_current, upgrade
 
 
@@ -76,9 +77,9 @@ def _announce(ctx: Context) -> None:
         click.echo(
             f"  Its mail goes to {ctx.settings.public_url}/mailbox  (the demo mailbox; nothing leaves this machine)"
         )
-    token = make_set_up_link(ctx)
-    if token:
-        click.echo(f"  Set it up at     {ctx.settings.public_url}/set-up/{token}")
+    link = make_set_up_link(ctx)
+    if link:
+        click.echo(f"  Set it up at     {link}")
         click.echo("                   (this link works once, for the first administrator)")
     click.echo("  Stop it with     Ctrl-C\n")
 
@@ -130,6 +131,27 @@ def audit_verify() -> None:
     """Check the tree and replay it against the tables; say what is wrong and where. Exit 1 when anything is."""
     with _plainly():
         verdict = verify(_context())
-    for line in verdict_lines(verdict):
+    for line in verdict.lines():
         click.echo(line)
-    sys.exit(0 if verdict.intact else 1)
+    sys.exit(0 if verdict.is_clean else 1)
+
+
+@main.command()
+def demo() -> None:
+    """Start everything on an invented organisation, so that every page has something to show."""
+    with _plainly():
+        ctx = _context(migrate=True)
+        if ctx.settings.relays:
+            raise OutreachError("The demonstration never runs with a relay configured.")
+        path = ctx.settings.instance / "sign-in.txt"
+        if not path.exists():
+            click.echo("Living sixty days of an invented organisation; this takes about a minute …")
+            mailbox = DemoServer(ctx.settings)
+            mailbox.start()
+            try:
+                keep_sign_in(path, Demonstration(ctx).play())
+            finally:
+                mailbox.stop()
+        address, password = path.read_text().split()
+        click.echo(f"\n  Sign in as       {address}\n  with             {password}")
+        _run_all(ctx)

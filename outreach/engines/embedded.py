@@ -23,7 +23,7 @@ from outreach.services.context import Context
 from outreach.services.expiry import expire
 from outreach.services.requests import process_requests
 from outreach.services.seal import seal
-from outreach.services.staff import process_staff_requests
+from outreach.services.staff_passwords import process_staff_requests
 
 log = structlog.get_logger()
 
