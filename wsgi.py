@@ -5,15 +5,15 @@ import sys
 from outreach.app import create_app
 from outreach.config import load_settings
 from outreach.domain.errors import OutreachError, SettingsError
+from outreach.logs import configure_logs
 from outreach.services.context import open_context
 from outreach.store.migrate import is_current
-from outreach.web.log import set_up_log
 
 try:
     _ctx = open_context(load_settings())
     if not is_current(_ctx.db):
-        raise SettingsError("database: not at the newest migration; run `outreach migrate`")
-    set_up_log(_ctx.settings.log_level)
+        raise SettingsError("database: not at the newest migration; run `python -m outreach upgrade`")
+    configure_logs(_ctx.settings.log_level)
     app = create_app(_ctx)
 except OutreachError as error:
     sys.exit(f"outreach: {error}")

@@ -11,9 +11,10 @@ from outreach.services.context import Context, open_context
 from outreach.web import auth, errors, formats, layout, limits, log, refs, security
 from outreach.web.account.views import blueprint as account
 from outreach.web.admin.views import blueprint as admin
+from outreach.web.marketer.views import blueprint as marketer
 
 ROOT = Path(__file__).parent.parent
-SLICES = (account, admin)
+SLICES = (account, admin, marketer)
 
 
 def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:

@@ -26,7 +26,7 @@ PROOF = 10 * _MINUTE
 SEEN_EVERY = _MINUTE
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Client:
     """Where a sign-in came from, for its owner to recognise: the browser's own words and a network prefix."""
 

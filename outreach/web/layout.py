@@ -68,7 +68,7 @@ def page_of(endpoint: str, **values: object) -> str | None:
 
 def _doors(roles: frozenset[Role]) -> set[str]:
     """Paths of pages without parameters that `roles` may open."""
-    mine = {"staff", *roles}
+    mine = {"visitor", "staff", *roles}
     paths = set()
     for rule in current_app.url_map.iter_rules():
         actors: frozenset[str] = getattr(current_app.view_functions.get(rule.endpoint), "actors", frozenset())

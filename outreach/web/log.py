@@ -1,6 +1,5 @@
 """One line a request: method, route rule, status, milliseconds, who. Never the path, which may hold a token."""
 
-import logging
 import time
 
 import structlog
@@ -9,18 +8,6 @@ from flask import Flask, Response, g, request
 from outreach.web.auth import SignedIn
 
 _log = structlog.get_logger("outreach.web")
-
-
-def set_up_log(level: str) -> None:
-    """Print JSON lines from `level` up."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-    )
 
 
 def log_requests(app: Flask) -> None:
