@@ -34,7 +34,7 @@ def lock_contacts(conn: Connection, contacts: Iterable[int]) -> dict[int, bytes]
     Whoever changes a consent and whoever decides about a mail to the same person thus take turns.
     """
     query = select(contact.c.id, contact.c.ref).where(contact.c.id.in_(sorted(set(contacts))))
-    return {row.id: row.ref for row in conn.execute(query.order_by(contact.c.id).with_for_update())}
+    return {row.id: row.ref for row in conn.execute(query.order_by(contact.c.id).with_for_update(key_share=True))}
 
 
 def held(conn: Connection, contacts: Collection[int], topics: Collection[int] | None = None) -> list[Held]:

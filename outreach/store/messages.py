@@ -138,12 +138,15 @@ def claim(connection: Connection, lane: str, worker: str, lease: int, now: int, 
 
 
 def lock_contacts(connection: Connection, ids: Sequence[int]) -> None:
-    """Lock the contacts of these messages in id order, so that a withdrawal comes before or after, never between."""
+    """Lock the contacts of these messages in id order, so that a withdrawal comes before or after, never between.
+
+    NO KEY: the planner, which holds a campaign we wait for, may still insert rows that point to these contacts.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(
             text(
                 "SELECT id FROM contact WHERE id IN (SELECT contact FROM message WHERE id = ANY(:ids)) "
-                "ORDER BY id FOR UPDATE"
+                "ORDER BY id FOR NO KEY UPDATE"
             ),
             {"ids": list(ids)},
         )
