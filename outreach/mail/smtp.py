@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from outreach.config import Relay
-from outreach.mail.smtp_connection import Connection, RelayError, Timeouts
+from outreach.mail.smtp_connection import Connection, Timeouts
+from outreach.mail.smtp_wire import RelayError, Wire
 from outreach.mail.transport import Journal, Outcome, Parcel, Result, Stop
 
 WINDOW_SECONDS = 2.0  # a decision older than this is decided again (promise 3)
 _BARREN = 3  # fresh connections in a row, lost before a mail was taken, after which a lane gives up
+
+_FAREWELL_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class SmtpTransport:
         self._guard = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._wires: set[Wire] = set()
         self._idle: list[tuple[Connection, asyncio.TimerHandle]] = []
         self._free = asyncio.Semaphore(0)
 
@@ -143,7 +147,7 @@ class SmtpTransport:
             if not connection.closed:
                 connection.is_reused, connection.taken = True, 0
                 return connection
-        return await Connection.open(self._relay, self._hello, self._timeouts, self._tls)
+        return await Connection.open(self._relay, self._hello, self._timeouts, self._tls, self._wires)
 
     def _keep(self, connection: Connection) -> None:
         if not connection.closed:
@@ -159,8 +163,11 @@ class SmtpTransport:
             timer.cancel()
             connection.quit()
         self._idle.clear()
-        for _ in range(3):  # let the transports close
-            await asyncio.sleep(0)
+        for _ in range(2):
+            if self._wires:
+                await asyncio.wait([wire.ended for wire in self._wires], timeout=_FAREWELL_SECONDS)
+            for wire in list(self._wires):
+                wire.abort()
 
 
 class _Noted:
@@ -168,7 +175,6 @@ class _Noted:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._dotted = False
         self._code: int | None = None
         self._text = ""
 
@@ -177,7 +183,6 @@ class _Noted:
 
     def dotted(self, message_id: int) -> None:
         self._journal.dotted(message_id)
-        self._dotted = True
 
     def replied(self, message_id: int, code: int, text: str) -> None:
         self._code, self._text = code, text
