@@ -110,7 +110,7 @@ def progress(ctx: Context, campaign_id: int) -> Progress:
         rows = conn.execute(
             select(message.c.state, message.c.reason, func.count(), due, (message.c.due > now).label("ahead"))
             .where(message.c.campaign == campaign_id)
-            .group_by(message.c.state, message.c.reason, message.c.due > now)
+            .group_by(message.c.state, message.c.reason, "ahead")
         ).all()
         lately = conn.execute(
             select(func.count()).where(
