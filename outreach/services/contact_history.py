@@ -1,0 +1,290 @@
+"""All that is held about one contact, for an officer: consents, their events with evidence, mails and bars.
+
+Reading it is itself audited (`contact.read`). The address stays masked, in evidence too.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.engine import Row
+
+from outreach.domain import addresses
+from outreach.domain.actors import Actor, Role
+from outreach.domain.errors import NotFoundError
+from outreach.services.context import Context
+from outreach.store.audit import Entry, record
+from outreach.store.boxes import ContactKeys
+from outreach.store.schema.campaigns import campaign, message
+from outreach.store.schema.consents import consent, consent_event, consent_text, topic
+from outreach.store.schema.people import contact, mailbox, suppression
+
+MESSAGES = 100
+_INSTANTS = frozenset({"at", "issued", "received", "requested", "given", "shown", "pressed"})
+_LINK = re.compile(r"(/(?:confirm|stop|why|undo|set-up|password)/)[A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A piece of evidence: `instant` in UTC microseconds, or else `text`, addresses masked."""
+
+    name: str
+    text: str
+    instant: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextView:
+    """The words somebody agreed to."""
+
+    ref: bytes
+    title: str
+    locale: str
+    version: int
+    wording: str
+    sender: str
+    kinds: str
+    cap: tuple[int, int]
+    ratio_k: int
+    sha256: str
+    published: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentView:
+    """Where the person stands with a topic. `own`: their own cap (n, seconds); instants in UTC microseconds."""
+
+    topic: bytes
+    topic_name: str
+    state: str
+    since: int
+    expires: int | None
+    paused_until: int | None
+    own: tuple[int, int] | None
+    text: TextView | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventView:
+    """One consent event with its evidence."""
+
+    ref: bytes
+    at: int
+    topic: bytes
+    topic_name: str
+    event: str
+    before: str
+    after: str
+    text: TextView | None
+    message: bytes | None
+    evidence: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageView:
+    """One mail to the person, sent or not, and why not. `at`: settled, or planned while it is not."""
+
+    ref: bytes
+    origin: str
+    kind: str
+    campaign: bytes | None
+    campaign_name: str
+    state: str
+    reason: str
+    at: int
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarView:
+    """A suppression on the address or the mailbox behind it."""
+
+    kind: str
+    scope: str
+    lift: str
+    since: int
+    lifted: int | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactHistory:
+    """One contact. `masked` is empty when their key is gone: erased, nothing boxed can be read again."""
+
+    ref: bytes
+    code: str
+    masked: str
+    locale: str
+    timezone: str
+    provider: str
+    created: int
+    consents: tuple[ConsentView, ...]
+    events: tuple[EventView, ...]
+    messages: tuple[MessageView, ...]
+    bars: tuple[BarView, ...]
+
+
+def contact_history(ctx: Context, actor: Actor, ref: bytes) -> ContactHistory:
+    """What is held about the contact `ref`. Raises NotFoundError. Writes the entry that it was read, nothing else."""
+    actor.must_be(Role.OFFICER)
+    with ctx.db.transaction() as conn:
+        row = conn.execute(
+            select(contact, mailbox.c.mailbox_key)
+            .join(mailbox, mailbox.c.id == contact.c.mailbox)
+            .where(contact.c.ref == ref)
+        ).one_or_none()
+        if row is None:
+            raise NotFoundError("No such contact is held. If there was one, it was erased; the log still tells of it.")
+        record(conn, ctx.db.now(conn), Entry(kind="contact.read", actor=actor.name, contact=ref))
+        keys = ContactKeys(ctx.keyring, conn)
+        exact = keys.text(row.id, row.address_box)
+        return ContactHistory(
+            ref=ref,
+            code=row.code,
+            masked=addresses.mask(exact) if exact else "",
+            locale=row.locale,
+            timezone=row.timezone,
+            provider=row.provider,
+            created=row.created,
+            consents=tuple(_consents(conn, row.id)),
+            events=tuple(events_of(conn, keys, row.id)),
+            messages=tuple(_messages(conn, row.id)),
+            bars=tuple(_bars(conn, (row.address_key, row.mailbox_key))),
+        )
+
+
+def events_of(conn: Connection, keys: ContactKeys, contact_id: int) -> Iterator[EventView]:
+    """A person's consent events with evidence, oldest first."""
+    query = (
+        select(consent_event, topic.c.ref.label("topic_ref"), topic.c.name, *_TEXT)
+        .join(topic, topic.c.id == consent_event.c.topic)
+        .outerjoin(consent_text, consent_text.c.id == consent_event.c.text)
+        .where(consent_event.c.contact == contact_id)
+        .order_by(consent_event.c.id)
+    )
+    for row in conn.execute(query):
+        yield EventView(
+            ref=row.ref,
+            at=row.at,
+            topic=row.topic_ref,
+            topic_name=row.name,
+            event=row.event,
+            before=row.from_state,
+            after=row.to_state,
+            text=_text(row),
+            message=row.message_ref,
+            evidence=tuple(facts_of(keys.facts(contact_id, row.evidence_box))),
+        )
+
+
+def facts_of(evidence: Mapping[str, Any], under: str = "") -> Iterator[Fact]:
+    """Evidence as a flat list one can print: addresses masked, link tokens left out."""
+    for name, value in evidence.items():
+        label = f"{under} {name}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from facts_of(value, label)
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for number, item in enumerate(value, 1):
+                yield from facts_of(item, label if len(value) == 1 else f"{label} {number}")
+        elif isinstance(value, int) and name in _INSTANTS:
+            yield Fact(label, "", value)
+        elif value not in (None, "", []):
+            said = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            yield Fact(label, presentable(said))
+
+
+def presentable(said: str) -> str:
+    """A kept text with every address masked and every token taken out of its links."""
+    return addresses.scrub(_LINK.sub(r"\1…", said))
+
+
+_TEXT = (
+    consent_text.c.ref.label("text_ref"),
+    consent_text.c.title,
+    consent_text.c.locale.label("text_locale"),
+    consent_text.c.version,
+    consent_text.c.wording,
+    consent_text.c.sender_name,
+    consent_text.c.kinds.label("text_kinds"),
+    consent_text.c.cap_n.label("text_n"),
+    consent_text.c.cap_window.label("text_window"),
+    consent_text.c.ratio_k.label("text_ratio"),
+    consent_text.c.sha256,
+    consent_text.c.published,
+)
+
+
+def _text(row: Row[Any]) -> TextView | None:
+    if row.text_ref is None:
+        return None
+    return TextView(
+        ref=row.text_ref,
+        title=row.title,
+        locale=row.text_locale,
+        version=row.version,
+        wording=row.wording,
+        sender=row.sender_name,
+        kinds=row.text_kinds,
+        cap=(row.text_n, row.text_window),
+        ratio_k=row.text_ratio,
+        sha256=row.sha256.hex(),
+        published=row.published,
+    )
+
+
+def _consents(conn: Connection, contact_id: int) -> Iterator[ConsentView]:
+    query = (
+        select(consent, topic.c.ref.label("topic_ref"), topic.c.name, *_TEXT)
+        .join(topic, topic.c.id == consent.c.topic)
+        .outerjoin(consent_text, consent_text.c.id == consent.c.text)
+        .where(consent.c.contact == contact_id)
+        .order_by(topic.c.name)
+    )
+    for row in conn.execute(query):
+        yield ConsentView(
+            topic=row.topic_ref,
+            topic_name=row.name,
+            state=row.state,
+            since=row.since,
+            expires=row.expires,
+            paused_until=row.paused_until,
+            own=None if row.own_n is None else (row.own_n, row.own_window),
+            text=_text(row),
+        )
+
+
+def _messages(conn: Connection, contact_id: int) -> Iterator[MessageView]:
+    query = (
+        select(message, campaign.c.ref.label("campaign_ref"), campaign.c.name)
+        .outerjoin(campaign, campaign.c.id == message.c.campaign)
+        .where(message.c.contact == contact_id)
+        .order_by(message.c.id.desc())
+        .limit(MESSAGES)
+    )
+    for row in conn.execute(query):
+        yield MessageView(
+            ref=row.ref,
+            origin=row.origin,
+            kind=row.kind,
+            campaign=row.campaign_ref,
+            campaign_name=row.name or "",
+            state=row.state,
+            reason=row.reason or "",
+            at=row.settled or row.planned,
+            attempts=row.attempts,
+        )
+
+
+def _bars(conn: Connection, keys: tuple[bytes, bytes]) -> Iterator[BarView]:
+    query = select(suppression).where(suppression.c.key.in_(keys)).order_by(suppression.c.id)
+    for row in conn.execute(query):
+        yield BarView(
+            kind=row.kind,
+            scope=row.scope,
+            lift=row.lift,
+            since=row.since,
+            lifted=row.lifted,
+            reason=addresses.scrub(row.reason),
+        )
