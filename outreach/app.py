@@ -12,9 +12,10 @@ from outreach.web import auth, errors, formats, layout, limits, log, refs, secur
 from outreach.web.account.views import blueprint as account
 from outreach.web.admin.views import blueprint as admin
 from outreach.web.marketer.views import blueprint as marketer
+from outreach.web.officer.views import blueprint as officer
 
 ROOT = Path(__file__).parent.parent
-SLICES = (account, admin, marketer)
+SLICES = (account, admin, marketer, officer)
 
 
 def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:
