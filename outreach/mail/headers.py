@@ -10,6 +10,7 @@ from outreach.domain.errors import InvalidInputError
 LINE = 76  # RFC 2047 §2: no line that holds an encoded word is longer
 _WORD_OVERHEAD = len("=?utf-8?b??=")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_MANY_SPACES = re.compile(" +")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _NOT_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\x9f<>(),;:\\\"\[\]\u2028\u2029]")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -39,7 +40,7 @@ def mailbox_field(name: str, display: str, address: str) -> bytes:
     A non-ASCII local part stays UTF-8 (RFC 6532): such mail needs a relay that offers SMTPUTF8.
     """
     bare = checked_address(address)
-    display = one_line(display).strip()
+    display = _MANY_SPACES.sub(" ", one_line(display)).strip(" ")
     if not display:
         return f"{name}: {bare}".encode()
     return f"{name}: {_phrase(display, LINE - len(name) - 2)}\r\n <{bare}>".encode()
@@ -64,7 +65,7 @@ def list_id_field(display: str, identifier: str) -> bytes:
     """`List-Id: Display <identifier>` (RFC 2919 §3)."""
     if not re.fullmatch(r"[A-Za-z0-9.-]{3,255}", identifier):
         raise InvalidInputError("List-Id: not a DNS-like name", "List-Id")
-    display = one_line(display).strip()
+    display = _MANY_SPACES.sub(" ", one_line(display)).strip(" ")
     start = f"{_phrase(display, LINE - 9)}\r\n " if display else ""
     return f"List-Id: {start}<{identifier}>".encode()
 
