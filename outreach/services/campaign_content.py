@@ -207,7 +207,7 @@ def _footer(conn: Connection, one: Campaign, locale: str, code: str) -> Footer:
         locale=locale,
         why_url="#why",
         stop_url="#stop",
-        contact_reference=code,
+        contact_reference="-".join((code[:4], code[4:8], code[8:])),
     )
 
 

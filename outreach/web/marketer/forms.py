@@ -22,7 +22,7 @@ class NewCampaignForm(Form):
 
     name = StringField("Name, for you and your colleagues", [InputRequired("Give it a name."), Length(max=120)])
     topic = SelectField("Topic", [InputRequired("Choose the topic.")])
-    kind = SelectField("Kind of mail", choices=KINDS)
+    kind = SelectField("Kind of mail", [InputRequired("Choose the kind.")], choices=KINDS)
 
 
 class WordsForm(Form):
@@ -37,7 +37,7 @@ class WordsForm(Form):
 class AudienceForm(Form):
     """Whom a campaign is for. `locales` and `kind` get their choices from the topic."""
 
-    kind = SelectField("Kind of mail")
+    kind = SelectField("Kind of mail", [InputRequired("Choose the kind.")])
     locales = SelectMultipleField(
         "Languages", widget=ListWidget(prefix_label=False), option_widget=CheckboxInput(), validate_choice=True
     )
@@ -48,12 +48,14 @@ class AudienceForm(Form):
 class ScheduleForm(Form):
     """When a campaign goes."""
 
-    start = SelectField("Start", choices=STARTS)
+    start = SelectField("Start", [InputRequired("Choose when.")], choices=STARTS)
     local = StringField("Day and time", [Length(max=30)])
-    zone = SelectField("Time zone", choices=zones)
+    zone = SelectField("Time zone", [InputRequired("Choose the zone.")], choices=zones)
     occurrence = SelectField("Which of the two", choices=TIMES)
     later_until = StringField("Send later if it opens before", [Length(max=10)])
-    priority = SelectField("Priority among campaigns that start together", choices=PRIORITIES)
+    priority = SelectField(
+        "Priority among campaigns that start together", [InputRequired("Choose one.")], choices=PRIORITIES
+    )
 
 
 class FindForm(Form):

@@ -199,7 +199,14 @@ def send_test(campaign: bytes) -> ResponseReturnValue:
 def schedule(campaign: bytes) -> ResponseReturnValue:
     one = _see(campaign)
     zone = one.zone if one.due else current_session().timezone
-    data = {"start": "now", "zone": zone, "priority": str(one.priority), "later_until": _day(one.later_until, zone)}
+    is_set = one.due is not None and one.due > current_session().now
+    data = {
+        "start": "at" if is_set else "now",
+        "local": _wall(one.due, zone) if is_set else "",
+        "zone": zone,
+        "priority": str(one.priority),
+        "later_until": _day(one.later_until, zone),
+    }
     return _schedule_page(one, ScheduleForm(data=data), 200)
 
 
@@ -237,12 +244,16 @@ def _see(campaign: bytes) -> CampaignView:
     return campaign_pages.see_campaign(context(), current_actor(), campaign)
 
 
-def _day(value: int | None, zone: str = "") -> str:
-    """An instant as <input type=date> takes it, in the reader's zone."""
+def _wall(value: int | None, zone: str = "", shape: str = "%Y-%m-%dT%H:%M") -> str:
+    """An instant as <input> takes it, on a clock in `zone` or the reader's."""
     if value is None:
         return ""
     where = ZoneInfo(zone or current_session().timezone)
-    return datetime.fromtimestamp(value / 1_000_000, UTC).astimezone(where).date().isoformat()
+    return datetime.fromtimestamp(value / 1_000_000, UTC).astimezone(where).strftime(shape)
+
+
+def _day(value: int | None, zone: str = "") -> str:
+    return _wall(value, zone, "%Y-%m-%d")
 
 
 def _typed_day(form: AudienceForm, name: str) -> int | None:

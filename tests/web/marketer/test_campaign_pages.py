@@ -106,8 +106,20 @@ def test_a_time_that_comes_twice_asks_which(ctx: Context, alice: Browser, garden
     later = {**NOW, "start": "at", "local": "2035-10-28T02:30", "zone": "Europe/Stockholm"}
     answer = alice.submit(f"{path}/schedule", later)
     assert answer.status_code == 422
-    assert "comes twice" in answer.get_data(as_text=True)
+    text = answer.get_data(as_text=True)
+    assert "comes twice" in text
+    assert "The second time" in text
     assert alice.submit(f"{path}/schedule", {**later, "occurrence": "second"}).status_code == 303
+
+
+def test_a_time_taken_back_is_offered_again(ctx: Context, alice: Browser, garden: int) -> None:
+    path = draft(ctx, alice, garden)
+    assert "The second time" not in alice.page(f"{path}/schedule")
+    alice.submit(f"{path}/schedule", {**NOW, "start": "at", "local": "2035-07-01T08:00", "zone": "Asia/Kathmandu"})
+    alice.submit(f"{path}/unschedule")
+    page = alice.page(f"{path}/schedule")
+    assert 'value="2035-07-01T08:00"' in page
+    assert '<option selected value="Asia/Kathmandu">' in page
 
 
 def test_the_preview_shows_the_persons_fields_and_never_the_address(ctx: Context, alice: Browser, garden: int) -> None:
