@@ -1,0 +1,171 @@
+"""The first run: two thousand people sign up, answer, get two campaigns and withdraw, while the engine is killed."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.acceptance import office as staff
+from tests.acceptance.agreement import Reckoning, Tally
+from tests.acceptance.books import Books, differing
+from tests.acceptance.office import Campaign, Office
+from tests.acceptance.people import GARDEN, SALES, Answer, Person, population
+from tests.acceptance.postman import Letter, Postman, postman, wait_for
+from tests.acceptance.product import DAY, HOUR, MINUTE, Product, Running, running
+from tests.acceptance.recipients import Crowd, scan, together
+
+SEED = 2007
+RAISED = {
+    "OUTREACH_CONFIRMATIONS_PER_NETWORK": "1000",
+    "OUTREACH_CONFIRMATIONS_TOTAL": "100000",
+    "OUTREACH_HTTP_LIMIT": "100000/minute",
+}
+PUBLIC_PAGES = ("/", f"/sign-up/{GARDEN}", f"/sign-up/{SALES}", "/sign-up/received", "/sign-in", "/forgot")
+WELCOME = Campaign("A word of welcome", GARDEN, "informational")
+RETRIES = (31 * MINUTE, 61 * MINUTE, 2 * HOUR + MINUTE)
+SEND_SECONDS = 6.0
+CONNECTIONS = 10
+
+
+def rehearse(folder: Path, database_url: str, size: int) -> Tally:
+    """Drive one installation through everything. The tally's line is what `make acceptance` prints."""
+    people = population(size, SEED)
+    plans = {person.to: list(person.plan) for person in people if person.plan}
+    with postman(folder / "post", plans) as post:
+        product = Product(folder / "product", database_url, post.port, RAISED)
+        with running(product) as here:
+            play = Rehearsal(here, post, Books(product), Crowd(product, people))
+            play.perform()
+        play.reckon()
+    return play.tally
+
+
+@dataclass
+class Rehearsal:
+    """One run, act by act."""
+
+    here: Running
+    post: Postman
+    books: Books
+    crowd: Crowd
+    campaigns: dict[str, Campaign] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.product = self.here.product
+        self.tally = Tally(people=len(self.crowd.people))
+
+    def perform(self) -> None:
+        """Everything that happens while the product runs."""
+        office = staff.open_office(self.product, self.post)
+        staff.publish_topics(office)
+        staff.set_cap_of_one_a_week(office)
+        self.crowd.sign_up()
+        self._confirmations_arrive()
+        self._scanner_passes(self.post.letters)
+        self._people_answer()
+        self._known_people_sign_up_again()
+        self._welcome(office)
+        self._scanner_passes([letter for letter in self.post.letters if letter.is_campaign])
+        self._two_campaigns(office)
+        self._time_passes()
+        self._scanner_passes([letter for letter in self.post.letters if letter.subject in self.offers])
+
+    @property
+    def offers(self) -> set[str]:
+        return {subject for subject, campaign in self.campaigns.items() if campaign.kind == "promotional"}
+
+    def _confirmations_arrive(self) -> None:
+        """At once for most; half an hour later for those whose server greylists."""
+        self.books.rest()
+        self.product.move_clock(31 * MINUTE)
+        self.books.rest()
+        awaited = [person for person in self.crowd.people if person.answer is not Answer.GONE]
+        got = {letter.to for letter in self.post.look().letters}
+        missing = [person.number for person in awaited if person.to not in got]
+        assert not missing, f"{len(missing)} confirmation mails never came, such as to {missing[:5]}"
+
+    def _scanner_passes(self, letters: Iterable[Letter]) -> None:
+        """Everything is fetched, nothing may change."""
+        urls = {url for letter in letters for url in letter.urls if "/northfield.example/" not in url}
+        self.books.rest()
+        before = self.books.snapshot()
+        scan(self.product, [*PUBLIC_PAGES, *sorted(urls)])
+        self.tally.get_changes += differing(before, self.books.snapshot())
+
+    def _letters(self, wanted: Iterable[Person], *, subject: str = "") -> list[tuple[Person, Letter]]:
+        """The first mail each of `wanted` got, or the one of this subject."""
+        first: dict[str, Letter] = {}
+        for letter in self.post.look().letters:
+            if not subject or letter.subject == subject:
+                first.setdefault(letter.to, letter)
+        return [(person, first[person.to]) for person in wanted if person.to in first]
+
+    def _people_answer(self) -> None:
+        """The last hand-offs are more than ten seconds ago, so nobody is taken for a program."""
+        self.product.move_clock(MINUTE)
+        self.crowd.press(self._letters(self.crowd.people))
+
+    def _known_people_sign_up_again(self) -> None:
+        """The door says the same to everybody, and asking again changes nobody's state."""
+        some = self.crowd.people[: len(self.crowd.people) // 20]
+        together(self._sign_up_again, some)
+        by_language = {language for language, _, _ in self.crowd.answers}
+        assert len(self.crowd.answers) == len(by_language), "the door answers known and unknown people differently"
+        self.books.rest()
+
+    def _sign_up_again(self, person: Person) -> None:
+        browser = self.crowd.browser(person)
+        page = browser.get(f"/sign-up/{person.topics[0]}")
+        self.crowd.note(browser, browser.post(page, page.form_with("address"), address=person.typed))
+
+    def _schedule(self, office: Office, campaign: Campaign) -> None:
+        self.campaigns[campaign.subject] = campaign
+        staff.schedule(office, campaign)
+
+    def _welcome(self, office: Office) -> None:
+        """A first mail, so that everybody has a link that stops the topic; most servers take it at once."""
+        self._schedule(office, WELCOME)
+        self.books.rest()
+        for passed in RETRIES:
+            self.product.move_clock(passed)
+            self.books.rest()
+        self.product.move_clock(DAY)
+
+    def _two_campaigns(self, office: Office) -> None:
+        """Both at once to overlapping audiences; people stop while mail goes out; the engine dies twice."""
+        until = datetime.now(UTC) + timedelta(seconds=self.product.shift) + timedelta(days=30)
+        first = Campaign("Half price on bulbs", GARDEN, "promotional", priority=1)
+        second = Campaign("The plant market", SALES, "promotional", later_until=until.date().isoformat())
+        audience = sum(1 for person in self.crowd.people if person.agreed(GARDEN))
+        self.post.pace(min(400.0, 1000 * SEND_SECONDS * CONNECTIONS / audience))
+        leaving = self._letters((person for person in self.crowd.people if person.withdraws), subject=WELCOME.subject)
+        assert leaving, "nobody withdraws"
+        self._schedule(office, first)
+        with ThreadPoolExecutor(1) as aside:
+            self._wait_for_mail(first, 1)
+            going = aside.submit(self.crowd.withdraw, leaving)
+            self._wait_for_mail(first, audience // 5)
+            self.here.kill_engine()
+            self._schedule(office, second)
+            going.result()
+        self._wait_for_mail(second, len(self.crowd.people) // 50)
+        self.here.kill_engine()
+        self.books.rest()
+        self.post.pace(0)
+
+    def _wait_for_mail(self, campaign: Campaign, count: int) -> None:
+        wait_for(f"{count} of “{campaign.subject}”", lambda: self.post.taken(campaign.subject) >= count, every=0.01)
+
+    def _time_passes(self) -> None:
+        """Hours for the servers that said later, a week for the cap to open, days until it gives up."""
+        for passed in (*RETRIES, 7 * DAY, *RETRIES, 6 * DAY, 6 * DAY, *RETRIES):
+            self.product.move_clock(passed)
+            self.books.rest()
+
+    def reckon(self) -> None:
+        """The product has stopped; its log and tables speak for themselves."""
+        self.post.look()
+        Reckoning(self.books, self.post, self.crowd, self.campaigns, self.tally).settle()
+        verified = self.product.run("audit", "verify")
+        assert verified.returncode == 0, f"the verifier ends with {verified.returncode}:\n{verified.stdout[-3000:]}"
