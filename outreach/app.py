@@ -11,11 +11,14 @@ from outreach.services.context import Context, open_context
 from outreach.web import auth, errors, formats, layout, limits, log, refs, security
 from outreach.web.account.views import blueprint as account
 from outreach.web.admin.views import blueprint as admin
+from outreach.web.desk.views import blueprint as desk
+from outreach.web.mailbox.views import blueprint as mailbox
 from outreach.web.marketer.views import blueprint as marketer
 from outreach.web.officer.views import blueprint as officer
+from outreach.web.recipient.views import blueprint as recipient
 
 ROOT = Path(__file__).parent.parent
-SLICES = (account, admin, marketer, officer)
+SLICES = (recipient, marketer, officer, admin, desk, account, mailbox)
 
 
 def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:

@@ -18,8 +18,8 @@ from outreach.store.audit import Entry, record
 from outreach.store.migrate import head, is_current
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.organisation import controller, sender
+from outreach.translations import LOCALES
 
-LOCALES = ("en", "sv", "nl")
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 
 

@@ -16,11 +16,11 @@ from outreach.domain.campaign import Kind
 from outreach.domain.consent import LIVE
 from outreach.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from outreach.services.context import Context
-from outreach.services.controller import LOCALES
 from outreach.services.public_text import Promise
 from outreach.store.audit import Entry, record
 from outreach.store.schema.consents import consent, consent_text, topic
 from outreach.store.schema.organisation import sender
+from outreach.translations import LOCALES
 
 DAY = 86_400
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)

@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from babel import Locale
 
 from outreach.domain.actors import Role
-from outreach.web.formats import LOCALES
+from outreach.translations import LOCALES, name_of
 
 ROLES = {
     Role.MARKETER.value: "Marketer: writes and schedules campaigns, never sees an address",
@@ -33,4 +33,4 @@ def zones() -> dict[str, str]:
 
 def languages() -> dict[str, str]:
     """The languages recipients' pages speak."""
-    return dict(LOCALES)
+    return {code: name_of(code) for code in LOCALES}

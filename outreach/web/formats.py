@@ -8,10 +8,13 @@ from flask_babel import Babel, format_datetime, get_timezone, gettext, ngettext,
 from flask_babel import format_decimal as babel_decimal
 from markupsafe import Markup
 
+from outreach import translations
 from outreach.domain import addresses
 from outreach.web.auth import OPEN, present_session
 
-LOCALES = {"en": "English", "sv": "Svenska", "nl": "Nederlands"}
+LOCALES = {code: translations.name_of(code) for code in translations.LOCALES}
+"""The languages recipients' pages speak, each as its speakers call it."""
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 

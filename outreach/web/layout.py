@@ -11,15 +11,20 @@ from outreach.web.auth import present_session
 # By job. Invitations and Conversations take their places after Audience when those rooms are built.
 _JOBS = (
     ("Campaigns", ("/campaigns",)),
-    ("Audience", ("/topics", "/audience", "/desk")),
-    ("Compliance", ("/compliance",)),
+    ("Audience", ("/audience", "/topics", "/audience/import", "/desk")),
+    ("Compliance", ("/compliance", "/compliance/log", "/compliance/policy", "/compliance/unknown")),
     ("Settings", ("/settings", "/settings/senders", "/settings/staff", "/settings/system")),
     ("Demo mailbox", ("/mailbox",)),
 )
 _NAMES = {
     "/topics": "Topics",
-    "/audience": "Import",
+    "/audience": "People",
+    "/audience/import": "Import",
     "/desk": "Desk",
+    "/compliance": "Find somebody",
+    "/compliance/log": "Log",
+    "/compliance/policy": "Caps",
+    "/compliance/unknown": "Unknown outcomes",
     "/settings": "Organisation",
     "/settings/senders": "Senders",
     "/settings/staff": "Staff",

@@ -10,6 +10,7 @@ from tests.factories import World
 from tests.web.conftest import Browser
 
 _VOID = {"meta", "link", "input", "br", "img", "hr", "path", "rect", "circle", "line", "polyline", "use", "source"}
+_MAY_STAY_OPEN = {"option", "li", "dt", "dd", "p", "tr", "td", "th", "tbody", "thead"}
 
 
 class _Tags(HTMLParser):
@@ -35,6 +36,8 @@ class _Tags(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in _VOID:
             return
+        while self.open and self.open[-1] in _MAY_STAY_OPEN and tag != self.open[-1]:
+            self.open.pop()
         assert self.open, f"</{tag}> closes nothing"
         assert self.open.pop() == tag, f"</{tag}> crosses another"
 

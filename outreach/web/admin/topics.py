@@ -2,10 +2,13 @@
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import force_locale
+from markupsafe import Markup
 
 from outreach.domain.errors import InvalidInputError
 from outreach.services import topics as service
 from outreach.services.policy import current_caps
+from outreach.services.public_text import Promise
 from outreach.services.senders import list_senders
 from outreach.web.admin.forms import CloseForm, TextForm, TopicForm
 from outreach.web.admin.slice import blueprint
@@ -96,8 +99,8 @@ def preview_text(topic: bytes) -> ResponseReturnValue:
         except InvalidInputError as error:
             form.fail(_at_field(error))
         else:
-            caps = [cap for cap in current_caps(context()) if cap.scope == "total"]
-            return render_template("admin/text_preview.html", form=form, page=page, promise=promise, caps=caps)
+            shown = _as_recipients_see(promise)
+            return render_template("admin/text_preview.html", form=form, page=page, promise=promise, shown=shown)
     return render_template("admin/text_new.html", form=form, page=page), 422 if form.errors else 200
 
 
@@ -105,6 +108,13 @@ def _topic_page(topic: bytes, form: CloseForm) -> str:
     page = service.see_topic(context(), current_actor(), topic)
     public = context().settings.public_url
     return render_template("admin/topic.html", page=page, form=form, sign_up=f"{public}/sign-up/{page.topic.slug}")
+
+
+def _as_recipients_see(promise: Promise) -> Markup:
+    """The card above the confirming buttons, in the text's own language."""
+    ceiling = next((cap.n, cap.window) for cap in current_caps(context()) if cap.scope == "total")
+    with force_locale(promise.locale):
+        return Markup(render_template("admin/promise.html", promise=promise, ceiling=ceiling))  # noqa: S704  our template
 
 
 def _senders() -> dict[str, str]:
