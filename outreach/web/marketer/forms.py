@@ -51,7 +51,7 @@ class ScheduleForm(Form):
     start = SelectField("Start", [InputRequired("Choose when.")], choices=STARTS)
     local = StringField("Day and time", [Length(max=30)])
     zone = SelectField("Time zone", [InputRequired("Choose the zone.")], choices=zones)
-    occurrence = SelectField("Which of the two", choices=TIMES)
+    occurrence = SelectField("Which of the two", choices=TIMES, default="")
     later_until = StringField("Send later if it opens before", [Length(max=10)])
     priority = SelectField(
         "Priority among campaigns that start together", [InputRequired("Choose one.")], choices=PRIORITIES
