@@ -111,7 +111,7 @@ class BarView:
 
 @dataclass(frozen=True, kw_only=True)
 class ContactHistory:
-    """One contact. `masked` is empty when their key is gone: erased, nothing boxed can be read again."""
+    """One contact. `code`: the reference as mails print it. `masked` is empty for the erased: nothing boxed opens."""
 
     ref: bytes
     code: str
@@ -142,7 +142,7 @@ def contact_history(ctx: Context, actor: Actor, ref: bytes) -> ContactHistory:
         exact = keys.text(row.id, row.address_box)
         return ContactHistory(
             ref=ref,
-            code=row.code,
+            code="-".join(row.code[start : start + 4] for start in range(0, len(row.code), 4)),
             masked=addresses.mask(exact) if exact else "",
             locale=row.locale,
             timezone=row.timezone,

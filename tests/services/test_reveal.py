@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 
 from outreach.domain.actors import Actor, Role
-from outreach.domain.audit import verify_inclusion
+from outreach.domain.audit import TILE, Edge, verify_inclusion
 from outreach.domain.consent import Event
 from outreach.domain.errors import InvalidInputError, NotAllowedError, NotFoundError
 from outreach.services import consent_proof as proofs
@@ -153,7 +153,7 @@ def test_a_proof_holds_the_words_the_act_and_the_place_in_the_log(ctx: Context, 
         consent_proof(ctx, OFFICER, person.ref, b"t" * 16)
 
 
-@pytest.mark.parametrize("count", [1, 255, 256, 257, 700, 70_000])
+@pytest.mark.parametrize("count", [1, 255, 256, 257, 700])
 def test_a_place_in_the_log_is_proved_at_every_size(ctx: Context, count: int) -> None:
     with ctx.db.transaction() as conn:
         for start in range(0, count, 5000):
@@ -170,3 +170,22 @@ def test_a_place_in_the_log_is_proved_at_every_size(ctx: Context, count: int) ->
             assert sealing is not None
             path = [bytes.fromhex(step) for step in sealing.path]
             assert verify_inclusion(bytes.fromhex(sealing.leaf), place, count, path, point.root)
+
+
+def test_a_place_is_proved_through_tiles_of_the_second_level(ctx: Context) -> None:
+    """65,536 leaves make the first; only the hashes matter here, so the entries are short of everything else."""
+    size = TILE * TILE + TILE + 3
+    hashes = [number.to_bytes(32, "big") for number in range(size)]
+    edge = Edge().extended(hashes)
+    with ctx.db.transaction() as conn:
+        rows = [{"id": n + 1, "nonce": b"n" * 16, "at": 1, "kind": "k", "actor": "a"} for n in range(size)]
+        conn.execute(insert(audit_entry), rows)
+        audit_log.add_leaves(conn, 0, range(1, size + 1), hashes)
+        audit_log.add_tiles(conn, 0, size)
+        audit_log.add_checkpoint(conn, edge, epoch=1, at=1)
+        audit_log.add_note(conn, size, "as if signed")
+        for place in (0, 65_535, size - 1):
+            sealing = proofs.sealing_of(conn, place + 1)
+            assert sealing is not None
+            path = [bytes.fromhex(step) for step in sealing.path]
+            assert verify_inclusion(hashes[place], place, size, path, edge.root)

@@ -40,15 +40,15 @@ class VerifyForm(Form):
 class CapsForm(Form):
     """The caps of one scope: rows of a number and a length, and why they change."""
 
-    n_1 = IntegerField("At most so many mails", [Optional(), NumberRange(0, 1000)])
+    n_1 = IntegerField("At most, mails", [Optional(), NumberRange(0, 1000)])
     length_1 = IntegerField("in any", [Optional(), NumberRange(1, 8784)])
-    unit_1 = SelectField("unit", choices=_CHOICES)
-    n_2 = IntegerField("and at most", [Optional(), NumberRange(0, 1000)])
+    unit_1 = SelectField("long", choices=_CHOICES)
+    n_2 = IntegerField("At most, mails", [Optional(), NumberRange(0, 1000)])
     length_2 = IntegerField("in any", [Optional(), NumberRange(1, 8784)])
-    unit_2 = SelectField("unit", choices=_CHOICES)
-    n_3 = IntegerField("and at most", [Optional(), NumberRange(0, 1000)])
+    unit_2 = SelectField("long", choices=_CHOICES)
+    n_3 = IntegerField("At most, mails", [Optional(), NumberRange(0, 1000)])
     length_3 = IntegerField("in any", [Optional(), NumberRange(1, 8784)])
-    unit_3 = SelectField("unit", choices=_CHOICES)
+    unit_3 = SelectField("long", choices=_CHOICES)
     reason = StringField("Reason, kept in the log", [InputRequired("Say why."), Length(max=500)])
 
     @property

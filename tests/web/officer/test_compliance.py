@@ -147,7 +147,15 @@ def test_one_contact_is_told_in_full_behind_a_mask(ctx: Context, world: World, o
             )
         )
     page = officer.page(f"/compliance/contacts/{person.ref.hex()}")
-    for shown in ("granted", "I would like Northfield", "192.0.2.7", "confirmed", "withheld", "cap total", person.code):
+    for shown in (
+        "granted",
+        "I would like Northfield",
+        "192.0.2.7",
+        "confirmed",
+        "withheld",
+        "cap total",
+        person.code[:4],
+    ):
         assert shown in page
     assert ANNA not in page
 
