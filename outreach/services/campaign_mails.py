@@ -25,20 +25,20 @@ LISTS = ("sent", "to-go", "later", "came-back", "unknown")
 """The numbers that have a list behind them."""
 
 _MAIL = (message.c.ref, message.c.state, message.c.reason, message.c.due, message.c.settled)
-_NOT_MAILED = (
-    "No mail of this campaign went to them. Why not is not told of one person: the numbers by reason are on the "
-    "campaign's page."
-)
 
 
 @dataclass(frozen=True)
 class MailLine:
-    """One mail in a list. `code`: the contact reference; `address`: masked, or "" when no longer held."""
+    """One mail in a list. `code`: the contact reference; `address`: masked, or "" when no longer held.
+
+    `outcome`: one of LISTS, or "none" where no mail went; `reason`: why it waits or came back, in words, else "".
+    """
 
     code: str
     address: str
     at: int | None
-    words: str
+    outcome: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def see_mail_to(ctx: Context, actor: Actor, ref: bytes, code: str) -> MailLine:
             which = settled.get(row.state, "later" if ahead else "to-go")
         address = _masked(ContactKeys(ctx.keyring, conn), person.id, _address_box(conn, person.id)) if row else ""
     if row is None or which is None:
-        return MailLine(person.code, "", None, _NOT_MAILED)
+        return MailLine(person.code, "", None, "none")
     return MailLine(person.code, address, *_outcome(which, row))
 
 
@@ -111,16 +111,12 @@ def _in_list(which: str, now: int) -> ColumnElement[bool]:
     return state == {"sent": "sent", "came-back": "failed", "unknown": "unknown"}[which]
 
 
-def _outcome(which: str, row: Any) -> tuple[int | None, str]:
-    if which == "sent":
-        return row.settled, "Taken by their mail server"
+def _outcome(which: str, row: Any) -> tuple[int | None, str, str]:
     if which == "came-back":
-        return row.settled, reason_words(row.reason or "refused")
-    if which == "unknown":
-        return row.settled, "The line broke after the last dot: it may have arrived, and is not sent again"
+        return row.settled, which, reason_words(row.reason or "refused")
     if which == "later":
-        return None, later_words(row.reason or "quiet")
-    return None, "Next in line"
+        return None, which, later_words(row.reason or "quiet")
+    return row.settled if which in {"sent", "unknown"} else None, which, ""
 
 
 def _masked(keys: ContactKeys, person: int, box: bytes | None) -> str:

@@ -2,17 +2,23 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from outreach.domain.actors import Actor, Role
+from outreach.domain.actors import RECIPIENT, Actor, Role
 from outreach.domain.campaign import Segment
+from outreach.domain.consent import Event
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
+from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next
 from outreach.services import campaigns
 from outreach.services.campaigns import NewCampaign, Timing, Words
+from outreach.services.consents import apply_event
 from outreach.services.context import Context
+from outreach.services.seal import seal
+from outreach.services.verify import verify
 from outreach.store import campaigns as rows
 from outreach.store.campaigns import Campaign
 from outreach.store.schema.audit import audit_entry, audit_pending
@@ -345,3 +351,29 @@ def test_no_log_entry_holds_words_or_names(ctx: Context, alice: Actor, garden: i
     assert "Pruning" not in bodies
     assert "Roses" not in bodies
     assert "@" not in bodies
+
+
+def test_a_campaign_cancelled_between_planning_and_sending_leaves_a_log_that_agrees(
+    ctx: Context, world: World, alice: Actor
+) -> None:
+    topic_id, text_id = world.topic()
+    agreed = [world.person() for _ in range(7)]
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        about: dict[str, Any] = {"actor": RECIPIENT, "topic_id": topic_id, "text_id": text_id}
+        for person, event in product(agreed, (Event.REQUESTED, Event.CONFIRMED)):
+            apply_event(conn, ctx, now, contact_id=person.id, event=event, **about)
+    ref = written(ctx, alice, topic_id)
+    campaigns.schedule_campaign(ctx, alice, ref, Timing())
+    assert begin_due(ctx) == 1
+    while plan_next(ctx):
+        pass
+    assert [state for state, _reason in message_states(ctx)] == ["planned"] * 7
+    campaigns.cancel_campaign(ctx, alice, ref)
+    assert {row[1] for row in message_states(ctx)} == {"cancelled"}
+    assert finish_campaigns(ctx) == 0
+    while seal(ctx, 1):
+        pass
+    verdict = verify(ctx)
+    assert verdict.is_clean, verdict.findings
+    assert verdict.messages == 7
