@@ -18,7 +18,7 @@ from tests.pipeline.conftest import Line
 
 HOUR = 3_600_000_000
 WEEK_HOURS = 168
-PROMISE, TOTAL, PROMOTIONAL, RATIO = 2, 3, 1, 1
+PROMISE, TOTAL, PROMOTIONAL, RATIO = 3, 5, 1, 1
 
 steps = st.one_of(
     st.tuples(st.just("campaign"), st.integers(0, 1), st.sampled_from(["promotional", "informational"]), st.booleans()),
@@ -111,7 +111,20 @@ def _check(story: Story) -> None:
             assert sum(1 for _, kind in window if kind == "promotional") <= PROMOTIONAL
             for topic in {topic for topic, _ in window}:
                 assert sum(1 for one, _ in window if one == topic) <= PROMISE
+        for topic in {topic for _, topic, _ in mails}:
+            _check_ratio([kind for _, one, kind in mails if one == topic])
     assert len(story.seen_campaigns) == len(set(story.seen_campaigns))
+
+
+def _check_ratio(kinds: list[str]) -> None:
+    """Every offer comes after at least RATIO useful mails of its own."""
+    given = 0
+    for kind in kinds:
+        if kind == "promotional":
+            assert given >= RATIO
+            given = 0
+        else:
+            given += 1
 
 
 def _empty(world: World) -> None:

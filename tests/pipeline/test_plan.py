@@ -198,3 +198,18 @@ def test_a_consent_row_for_another_topic_opens_nothing(line: Line, world: World,
     with line.ctx.db.reading() as conn:
         assert conn.execute(select(message.c.id)).all() == []
         assert len(conn.execute(select(consent.c.contact)).all()) == 1
+
+
+def test_an_offer_still_on_its_way_has_used_up_its_useful_mails(line: Line, world: World, author: int) -> None:
+    topic, text = world.topic(cap_n=9, ratio_k=1)
+    person = world.person()
+    world.grant(person, topic, text, cap_n=9, ratio_k=1)
+    line.campaign(topic, author=author)
+    line.plan()
+    line.rounds()
+    first = line.campaign(topic, author=author, kind="promotional")
+    line.plan()
+    second = line.campaign(topic, author=author, kind="promotional")
+    line.plan()
+    assert line.states(first)[person.id] == ("planned", None)
+    assert line.states(second)[person.id] == ("withheld", "ratio")

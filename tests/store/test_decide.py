@@ -26,6 +26,7 @@ ZONES = ("UTC", "Asia/Kolkata", "America/New_York")
 KINDS = ("promotional", "informational", "service")
 
 caps = st.builds(Cap, st.integers(0, 3), st.integers(1, 6).map(lambda days: days * DAY))
+roomy = st.builds(Cap, st.integers(2, 9), st.integers(3, 7).map(lambda days: days * DAY))
 few_caps = st.lists(caps, max_size=2).map(tuple)
 moments = st.integers(-8 * DAY, 0).map(lambda seconds: NOW + seconds * SECOND)
 
@@ -74,22 +75,28 @@ class Generated:
     ledger: tuple[Told, ...] = field(default=())
 
 
+def mostly(usual: Any, otherwise: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Rare enough not to hide the reasons that come after it."""
+    return st.one_of(*[st.just(usual)] * 7, otherwise)
+
+
+bars = st.sampled_from([str(bar) for bar in BARS]).map(lambda bar: frozenset({bar}))
 people = st.builds(
     Generated,
-    bars=st.frozensets(st.sampled_from([str(bar) for bar in BARS]), max_size=1),
-    lifted=st.frozensets(st.sampled_from([str(bar) for bar in BARS]), max_size=1),
-    has_key=st.sampled_from([True] * 9 + [False]),
-    state=st.sampled_from(["granted"] * 6 + ["withdrawn", "expired", "paused"]),
-    expires=st.sampled_from([None, None, NOW - 1, NOW, NOW + 1]),
-    kinds=st.frozensets(st.sampled_from(KINDS), min_size=1),
-    promise=st.builds(Cap, st.integers(1, 4), st.integers(1, 7).map(lambda days: days * DAY)),
-    ratio_k=st.integers(0, 2),
-    own=st.none() | caps,
-    own_total=st.none() | caps,
-    ceiling=st.none() | caps,
+    bars=mostly(frozenset(), bars),
+    lifted=mostly(frozenset(), bars),
+    has_key=mostly(True, st.just(False)),
+    state=mostly("granted", st.sampled_from(["withdrawn", "expired", "paused"])),
+    expires=mostly(None, st.sampled_from([NOW - 1, NOW, NOW + 1])),
+    kinds=mostly(frozenset(KINDS), st.frozensets(st.sampled_from(KINDS), min_size=1)),
+    promise=mostly(Cap(9, DAY), st.builds(Cap, st.integers(1, 4), st.integers(1, 7).map(lambda days: days * DAY))),
+    ratio_k=st.sampled_from([0, 0, 1, 2]),
+    own=mostly(None, st.none() | caps),
+    own_total=mostly(None, st.none() | caps),
+    ceiling=mostly(None, st.none() | caps),
     zone=st.sampled_from(ZONES),
-    quiet=st.sampled_from([(0, 0), (1260, 480), (60, 1380)]),
-    ledger=st.lists(told(), max_size=5).map(tuple),
+    quiet=mostly((0, 0), st.sampled_from([(1260, 480), (60, 1380)])),
+    ledger=st.lists(told(), max_size=6).map(tuple),
 )
 
 
@@ -160,11 +167,11 @@ class Bench:
         )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    crowd=st.lists(people, min_size=1, max_size=6),
-    kind=st.sampled_from(KINDS),
-    total=st.lists(caps, min_size=1, max_size=2).map(tuple),
+    crowd=st.lists(people, min_size=1, max_size=8),
+    kind=st.sampled_from(("promotional", "promotional", *KINDS)),
+    total=st.lists(roomy, min_size=1, max_size=2).map(tuple),
     promotional=few_caps,
 )
 def test_sql_and_python_give_the_same_reason(
