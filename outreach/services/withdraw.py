@@ -13,7 +13,7 @@ from sqlalchemy.engine import Row
 
 from outreach.domain.actors import RECIPIENT
 from outreach.domain.consent import LIVE, Event, State
-from outreach.domain.errors import ConflictError, InvalidInputError
+from outreach.domain.errors import ConflictError, InvalidInputError, TokenError
 from outreach.domain.tokens import Purpose
 from outreach.services.confirm import Client, close_declined
 from outreach.services.consents import Change, apply_changes
@@ -119,6 +119,16 @@ def undo(ctx: Context, token: str, client: Client) -> int:
                 changes.append(back)
         apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
         return len(changes)
+
+
+def can_undo(ctx: Context, token: str) -> bool:
+    """Whether an undo token still works."""
+    with ctx.db.reading() as conn:
+        try:
+            ctx.tokens.read(Purpose.UNDO, token, ctx.db.now(conn))
+        except TokenError:
+            return False
+        return True
 
 
 def find_mail(conn: Connection, ref: bytes) -> Mail | None:

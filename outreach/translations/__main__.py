@@ -12,7 +12,7 @@ from outreach.translations import DOMAIN, LOCALES, catalogue_file, compile_all
 ROOT = Path(__file__).parents[2]
 METHODS = [
     ("templates/layout/recipient.html", "jinja2"),
-    ("templates/recipient/**.html", "jinja2"),
+    ("templates/recipient/**", "jinja2"),
     ("templates/mail/**", "jinja2"),
     ("outreach/web/recipient/**.py", "python"),
 ]

@@ -1,0 +1,91 @@
+"""The page behind a confirmation mail: it asks, and only the press of a button answers."""
+
+from flask import redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from outreach.domain.errors import InvalidInputError
+from outreach.services import confirm
+from outreach.services.confirm import ConfirmationView
+from outreach.web.auth import door
+from outreach.web.home import context
+from outreach.web.recipient.slice import blueprint, chosen_locale, client, speak_to
+
+
+@blueprint.get("/confirm/<token>")
+@door("recipient")
+def confirm_page(token: str) -> ResponseReturnValue:
+    view = confirm.view_confirmation(context(), token)
+    speak_to(view.locale, view.timezone)
+    return _answered(token, view, is_again=True) if view.answer else _question(token, view)
+
+
+@blueprint.post("/confirm/<token>")
+@door("recipient")
+def answer(token: str) -> ResponseReturnValue:
+    ctx = context()
+    view = confirm.view_confirmation(ctx, token)
+    speak_to(view.locale, view.timezone)
+    if request.form.get("answer") == "no":
+        done = confirm.decline(ctx, token)
+        return redirect(_here(token), 303) if not done.is_again else _answered(token, done.view, is_again=True)
+    if request.form.get("answer") != "yes":
+        return _question(token, view, error=gettext("Choose one of the two buttons.")), 422
+    try:
+        done = confirm.grant(
+            ctx, token, _ticked(), client(), button=_button(view), is_human=request.form.get("human") == "yes"
+        )
+    except InvalidInputError:
+        return _question(token, view, error=gettext("Tick what you would like to get, or choose No.")), 422
+    if done.needs_step:
+        return _question(token, view, needs_step=True)
+    return _answered(token, done.view, is_again=done.is_again)
+
+
+@blueprint.get("/confirm/<token>/never")
+@door("recipient")
+def never_page(token: str) -> ResponseReturnValue:
+    view = confirm.view_confirmation(context(), token)
+    speak_to(view.locale, view.timezone)
+    return render_template("recipient/never.html", token=token)
+
+
+@blueprint.post("/confirm/<token>/never")
+@door("recipient")
+def never(token: str) -> ResponseReturnValue:
+    done = confirm.never(context(), token)
+    speak_to(done.view.locale, done.view.timezone)
+    return redirect(_here(token), 303)
+
+
+def _here(token: str) -> str:
+    return url_for("recipient.confirm_page", token=token, lang=chosen_locale())
+
+
+def _ticked() -> set[bytes]:
+    """Refs of the topics whose box was ticked; what is no ref is nobody's."""
+    names = request.form.getlist("topics")
+    return {bytes.fromhex(name) for name in names if len(name) == 32 and not set(name) - set("0123456789abcdef")}
+
+
+def _button(view: ConfirmationView) -> str:
+    """The words on the yes button, in the reader's language: they are part of the evidence."""
+    if len(view.topics) == 1:
+        return render_template("recipient/yes.jinja", topic=view.topics[0]).strip()
+    return gettext("Yes, send me what I ticked")
+
+
+def _question(token: str, view: ConfirmationView, *, error: str = "", needs_step: bool = False) -> str:
+    return render_template(
+        "recipient/confirm.html",
+        view=view,
+        token=token,
+        error=error,
+        needs_step=needs_step,
+        ticked=request.form.getlist("topics"),
+        yes_label=_button(view),
+    )
+
+
+def _answered(token: str, view: ConfirmationView, *, is_again: bool) -> str:
+    return render_template("recipient/answered.html", view=view, token=token, is_again=is_again)

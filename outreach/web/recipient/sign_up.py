@@ -1,0 +1,103 @@
+"""The public start page and the door: hosted sign-up pages, and the one address every form, ours or not, posts to."""
+
+from flask import redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from outreach.domain.addresses import AddressError, Fault
+from outreach.domain.errors import InvalidInputError
+from outreach.services.public_text import see_offer
+from outreach.services.sign_up import SignUp, seconds_since, stamp, submit_sign_up
+from outreach.web.auth import door
+from outreach.web.home import context
+from outreach.web.limits import network_prefix
+from outreach.web.recipient.slice import blueprint, present_locale
+from outreach.web.security import csrf
+
+
+@blueprint.get("/")
+@door("visitor")
+def start() -> ResponseReturnValue:
+    return render_template("recipient/start.html", offer=see_offer(context(), present_locale()))
+
+
+@blueprint.get("/sign-up/<slug>")
+@door("visitor")
+def sign_up_page(slug: str) -> ResponseReturnValue:
+    return _form(slug)
+
+
+@blueprint.get("/sign-up/received")
+@door("visitor")
+def received() -> ResponseReturnValue:
+    return render_template("recipient/received.html")
+
+
+@blueprint.post("/sign-up")
+@door("visitor")
+@csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types. Forms on other sites post here
+def sign_up() -> ResponseReturnValue:
+    ctx = context()
+    try:
+        submit_sign_up(
+            ctx,
+            SignUp(
+                address=request.form.get("address", ""),
+                topics=request.form.getlist("topics"),
+                locale=present_locale(),
+                form_url=_form_url(),
+                network=network_prefix(),
+                ip=request.remote_addr or "",
+                browser=request.user_agent.string,
+                seconds=seconds_since(ctx, request.form.get("shown", "")),
+                honey=request.form.get("website", ""),
+            ),
+        )
+    except InvalidInputError as error:
+        return _form(request.form.get("page", ""), error)
+    return redirect(url_for("recipient.received", lang=present_locale()), 303)
+
+
+def _form_url() -> str:
+    """Where the form stood: said by the browser, else by the form."""
+    return request.referrer or request.form.get("form_url", "")
+
+
+def _form(slug: str, error: InvalidInputError | None = None) -> ResponseReturnValue:
+    ctx = context()
+    offer = see_offer(ctx, present_locale(), slug)
+    page = render_template(
+        "recipient/sign_up.html",
+        offer=offer,
+        shown=stamp(ctx),
+        form_url=url_for("recipient.sign_up_page", slug=slug, _external=True) if slug else "",
+        typed=request.form.get("address", ""),
+        ticked=request.form.getlist("topics"),
+        errors={"address": "", "topics": ""} | ({error.field: sentence(error)} if error else {}),
+        page_path=url_for("recipient.sign_up_page", slug=slug) if slug else url_for("recipient.start"),
+    )
+    return page, 200 if error is None else 422
+
+
+def sentence(error: InvalidInputError) -> str:
+    """What was wrong, in the reader's language."""
+    if isinstance(error, AddressError):
+        return _address_sentence(error)
+    if error.field == "topics":
+        return gettext("Choose at least one topic that is offered here.")
+    return gettext("Something here cannot be right. Check it and send it again.")
+
+
+def _address_sentence(error: AddressError) -> str:
+    if error.fault == Fault.TYPO:
+        return gettext("Did you mean %(domain)s? Check the part after the @.", domain=error.suggestion)
+    sentences = {
+        Fault.MISSING: gettext("Type an e-mail address."),
+        Fault.NO_AT: gettext("An e-mail address has one @ in it."),
+        Fault.SPACE: gettext("An e-mail address has no space in it."),
+        Fault.TOO_LONG: gettext("This is longer than an e-mail address can be."),
+        Fault.NO_DOMAIN: gettext("Something is missing or wrong after the @."),
+        Fault.NO_LOCAL: gettext("Something is missing or wrong before the @."),
+    }
+    whole = gettext("This is not a complete e-mail address. Check it letter by letter.")
+    return sentences.get(error.fault, whole)

@@ -1,0 +1,136 @@
+"""Stopping and explaining, from a link in any mail: RFC 8058 one-click, a page with one button, and undo."""
+
+from dataclasses import replace
+
+from flask import abort, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from flask_wtf.csrf import CSRFError
+
+from outreach.domain.errors import ConflictError, TokenError
+from outreach.domain.tokens import Purpose
+from outreach.services import withdraw
+from outreach.services.why import explain
+from outreach.services.withdraw import Standing
+from outreach.web.auth import door
+from outreach.web.home import context
+from outreach.web.recipient.slice import blueprint, chosen_locale, client, speak_to, tell
+from outreach.web.security import csrf
+
+_UNDO = "undo"  # in the browser's session: [page, link's token, undo token, what was pressed]
+
+
+@blueprint.get("/stop/<token>")
+@door("recipient")
+def stop_page(token: str) -> ResponseReturnValue:
+    standing = withdraw.view_stop(context(), token)
+    speak_to(standing.locale, standing.timezone)
+    return _stop_page(token, standing)
+
+
+@blueprint.post("/stop/<token>")
+@door("recipient")
+@csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types. RFC 8058 §3.1: posted without cookies
+def one_click(token: str) -> ResponseReturnValue:
+    if list(request.form.items(multi=True)) != [("List-Unsubscribe", "One-Click")] or request.files:
+        abort(400)
+    done = withdraw.withdraw(context(), token, "one-click", client())
+    speak_to(done.standing.locale, done.standing.timezone)
+    standing = replace(done.standing, has_others=False)
+    return render_template("recipient/stop.html", token=token, standing=standing, is_stopped=True, everything=False)
+
+
+@blueprint.post("/stop/<token>/press")
+@door("recipient")
+def press(token: str) -> ResponseReturnValue:
+    how = request.form.get("how", "")
+    if how not in {"page", "everything"}:
+        abort(400)
+    done = withdraw.withdraw(context(), token, how, client())
+    _remember("recipient.stop_page", token, done.undo, how)
+    return redirect(url_for("recipient.stop_page", token=token, lang=chosen_locale()), 303)
+
+
+@blueprint.get("/why/<token>")
+@door("recipient")
+def why_page(token: str) -> ResponseReturnValue:
+    why = explain(context(), token)
+    speak_to(why.standing.locale, why.standing.timezone)
+    return render_template("recipient/why.html", why=why, token=token, can_undo=_can_undo(token))
+
+
+@blueprint.post("/why/<token>")
+@door("recipient")
+def change(token: str) -> ResponseReturnValue:
+    how = request.form.get("how", "")
+    if how not in {"page", "everything", "lower", "pause"}:
+        abort(400)
+    done = withdraw.withdraw(context(), token, how, client(), purpose=Purpose.WHY)
+    speak_to(done.standing.locale, done.standing.timezone)
+    _remember("recipient.why_page", token, done.undo, how)
+    tell(_said(how))
+    return redirect(url_for("recipient.why_page", token=token, lang=chosen_locale()), 303)
+
+
+@blueprint.post("/undo")
+@door("recipient")
+def undo() -> ResponseReturnValue:
+    page, token, undo_token, _ = session.pop(_UNDO, ("recipient.start", "", "", ""))
+    back = url_for(page, token=token, lang=chosen_locale()) if token else url_for("recipient.start")
+    try:
+        put_back = withdraw.undo(context(), undo_token, client())
+    except (TokenError, ConflictError):
+        put_back = 0
+    tell(gettext("It is as it was before.") if put_back else gettext("There is nothing left to undo here."))
+    return redirect(back, 303)
+
+
+@blueprint.errorhandler(CSRFError)
+def _without_cookies(error: CSRFError) -> ResponseReturnValue:
+    """A browser that keeps no cookies can still stop: with the button that needs none."""
+    token = (request.view_args or {}).get("token")
+    if request.endpoint != "recipient.press" or token is None:
+        return _reload(error)
+    return render_template("recipient/without_cookies.html", token=token), 400
+
+
+def _reload(_error: CSRFError) -> ResponseReturnValue:
+    text = gettext("This page was open for long, or your browser keeps no cookies. Nothing was changed; open it again.")
+    return render_template("recipient/lost.html", title=gettext("Please open the page again"), text=text), 400
+
+
+def _stop_page(token: str, standing: Standing) -> ResponseReturnValue:
+    pressed = _pressed(token)
+    return render_template(
+        "recipient/stop.html",
+        token=token,
+        standing=standing,
+        is_stopped=standing.state == "withdrawn" or bool(pressed),
+        everything=pressed == "everything",
+        can_undo=bool(pressed),
+    )
+
+
+def _remember(page: str, token: str, undo_token: str | None, how: str) -> None:
+    """Keep the undo in this browser alone."""
+    if undo_token is not None:
+        session[_UNDO] = [page, token, undo_token, how]
+
+
+def _pressed(token: str) -> str:
+    """What this browser pressed on this link within the hour; empty when nothing."""
+    _, link, undo_token, how = session.get(_UNDO, ("", "", "", ""))
+    return how if link == token and withdraw.can_undo(context(), undo_token) else ""
+
+
+def _can_undo(token: str) -> bool:
+    return bool(_pressed(token))
+
+
+def _said(how: str) -> str:
+    return {
+        "page": gettext("Stopped. It counts from the very next mail."),
+        "everything": gettext("Everything is stopped. It counts from the very next mail."),
+        "lower": gettext("You will get at most 1 of these a week."),
+        "pause": gettext("Paused for 30 days. Then it goes on by itself."),
+    }[how]

@@ -1,0 +1,148 @@
+"""Stopping and explaining from any mail: one-click as RFC 8058 has it, a page with one button, undo, and why."""
+
+from typing import Any
+
+import pytest
+
+from outreach.domain.tokens import Purpose
+from outreach.services.confirm import Client, grant
+from outreach.services.context import Context
+from outreach.store.schema.people import contact
+from tests.factories import World
+from tests.services.people import ALICE, asked, letter, link, move_clock, state_of, topic_ref
+from tests.web.conftest import Browser
+
+
+@pytest.fixture
+def mail(ctx: Context, world: World) -> bytes:
+    """Alice confirmed topic-1 and got a mail of it."""
+    topic_id, _ = world.topic()
+    grant(ctx, asked(ctx), {topic_ref(ctx)}, Client(), button="Yes")
+    from sqlalchemy import select
+
+    with ctx.db.reading() as conn:
+        alice = conn.execute(
+            select(contact.c.id).where(contact.c.address_key == ctx.keyring.blind("address", ALICE))
+        ).scalar_one()
+    return letter(ctx, world, alice, topic_id)
+
+
+@pytest.fixture
+def stop(ctx: Context, mail: bytes) -> str:
+    return f"/stop/{link(ctx, Purpose.STOP, mail)}"
+
+
+@pytest.fixture
+def why(ctx: Context, mail: bytes) -> str:
+    return f"/why/{link(ctx, Purpose.WHY, mail)}"
+
+
+@pytest.mark.parametrize("encoding", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_one_click_by_post_answers_200_without_cookie_or_redirect_and_twice_alike(
+    ctx: Context, client: Browser, stop: str, encoding: str
+) -> None:
+    for _ in range(2):
+        answer = client.post(stop, data={"List-Unsubscribe": "One-Click"}, content_type=encoding)
+        assert answer.status_code == 200
+        assert "Set-Cookie" not in answer.headers
+        assert answer.headers["Cache-Control"] == "no-store"
+    assert state_of(ctx) == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"List-Unsubscribe": "Yes"}, {"List-Unsubscribe": "One-Click", "x": "1"}, {"how": "everything"}]
+)
+def test_any_other_body_on_that_address_is_refused(
+    ctx: Context, client: Browser, stop: str, body: dict[str, Any]
+) -> None:
+    assert client.post(stop, data=body).status_code == 400
+    assert state_of(ctx) == "granted"
+
+
+def test_the_page_has_one_button_and_looking_changes_nothing(ctx: Context, client: Browser, stop: str) -> None:
+    page = client.page(stop)
+    client.head(stop)
+    assert page.count("<button") == 1
+    assert "Stop “Garden tips”" in page
+    assert state_of(ctx) == "granted"
+
+
+def test_pressing_stops_and_undo_works_for_an_hour_in_that_browser_alone(
+    ctx: Context, client: Browser, app: Any, stop: str
+) -> None:
+    answer = client.submit(f"{stop}/press", {"how": "page"})
+    assert answer.status_code == 303
+    assert state_of(ctx) == "withdrawn"
+    assert ">Undo<" in client.page(stop)
+    stranger = app.test_client()
+    assert ">Undo<" not in stranger.page(stop)
+    stranger.submit("/undo")
+    assert state_of(ctx) == "withdrawn"
+    assert client.submit("/undo").status_code == 303
+    assert state_of(ctx) == "granted"
+    assert "It is as it was before." in client.page(stop)
+
+
+def test_after_an_hour_undo_is_offered_no_more(ctx: Context, client: Browser, stop: str) -> None:
+    client.submit(f"{stop}/press", {"how": "page"})
+    move_clock(ctx, 3601)
+    assert ">Undo<" not in client.page(stop)
+    client.submit("/undo")
+    assert state_of(ctx) == "withdrawn"
+
+
+def test_a_browser_without_cookies_is_given_a_button_that_needs_none(ctx: Context, client: Browser, stop: str) -> None:
+    answer = client.post(f"{stop}/press", data={"how": "page"})
+    assert answer.status_code == 400
+    assert 'name="List-Unsubscribe" value="One-Click"' in answer.get_data(as_text=True)
+
+
+def test_why_explains_that_one_mail_with_the_address_masked(client: Browser, why: str) -> None:
+    page = client.page(why)
+    assert "Because you confirmed “Garden tips” on" in page
+    assert "It was number 1 of up to 2 mails a week." in page
+    assert "I would like Northfield to send me mail, at most 2 times." in page
+    assert "a•••@e•••.org" in page
+    assert "1 of at most 2" in page
+    assert ALICE not in page
+
+
+@pytest.mark.parametrize(
+    ("how", "state", "said"),
+    [
+        ("page", "withdrawn", "Stopped. It counts from the very next mail."),
+        ("everything", "withdrawn", "Everything is stopped."),
+        ("lower", "granted", "You will get at most 1 of these a week."),
+        ("pause", "paused", "Paused for 30 days."),
+    ],
+)
+def test_why_only_reduces_and_each_act_can_be_undone(
+    ctx: Context, client: Browser, why: str, how: str, state: str, said: str
+) -> None:
+    assert client.submit(why, {"how": how}).status_code == 303
+    page = client.page(why)
+    assert said in page
+    assert state_of(ctx) == state
+    assert ">Undo<" in page
+    client.submit("/undo")
+    assert state_of(ctx) == "granted"
+
+
+def test_why_offers_nothing_that_raises(ctx: Context, client: Browser, why: str) -> None:
+    for how in ("resume", "grant", "one-click", ""):
+        assert client.submit(why, {"how": how}).status_code == 400
+    assert client.post(why, data={"how": "page"}).status_code == 400
+    assert state_of(ctx) == "granted"
+
+
+def test_links_of_one_kind_open_no_other_page(ctx: Context, client: Browser, mail: bytes) -> None:
+    stop, why = link(ctx, Purpose.STOP, mail), link(ctx, Purpose.WHY, mail)
+    for path in (f"/why/{stop}", f"/stop/{why}", f"/confirm/{stop}", f"/confirm/{why}"):
+        client.page(path, 404)
+    assert client.post(f"/stop/{why}", data={"List-Unsubscribe": "One-Click"}).status_code == 404
+    assert state_of(ctx) == "granted"
+
+
+@pytest.mark.parametrize(("lang", "words"), [("sv", "Varför du fick"), ("nl", "Waarom u")])
+def test_why_speaks_three_languages(client: Browser, why: str, lang: str, words: str) -> None:
+    assert words in client.page(f"{why}?lang={lang}")
