@@ -66,23 +66,26 @@ def compose(envelope: Envelope, content: Filled, footer: Footer | None = None) -
     Campaign mail needs a `footer`; system mail brings its own. Raises InvalidInputError when the result would exceed
     100 kB, or an address or URL could not stand in a header.
     """
-    html, text = content.html, content.text
-    if MASTHEAD_MARK in html:
-        html = html.replace(MASTHEAD_MARK, masthead(envelope.sender.name), 1)
-    if footer is not None:
-        shown = footer.render()
-        before, _, after = html.rpartition(FOOTER_MARK)
-        html = before + shown.html + after
-        text = f"{text.rstrip()}\n\n{shown.text}"
-    elif envelope.topic is not None:
+    if footer is None and envelope.topic is not None:
         raise InvalidInputError("Campaign mail cannot go out without its footer.", "footer")
-    body = b"".join((_PLAIN, _quoted(text), _HTML, _quoted(html), _END))
+    whole = dress(content, envelope.sender.name, footer)
+    body = b"".join((_PLAIN, _quoted(whole.text), _HTML, _quoted(whole.html), _END))
     fields = _fields(envelope, content.subject)
     signatures = dkim.sign(fields, body, envelope.sender.signers, envelope.now // 1_000_000)
     message = b"\r\n".join((*signatures, *fields, b"", body))
     if len(message) > MOST_OCTETS:
         raise InvalidInputError("This mail is larger than 100 kB; shorten it or use smaller fields.", "body")
     return message
+
+
+def dress(content: Filled, sender_name: str, footer: Footer | None = None) -> Filled:
+    """`content` with masthead and footer in their places, as its reader will see it."""
+    html, text = content.html.replace(MASTHEAD_MARK, masthead(sender_name), 1), content.text
+    if footer is not None:
+        shown = footer.render()
+        before, _, after = html.rpartition(FOOTER_MARK)
+        html, text = before + shown.html + after, f"{text.rstrip()}\n\n{shown.text}"
+    return Filled(content.subject, content.preheader, html, text)
 
 
 def message_id(ref: bytes, domain: str) -> str:

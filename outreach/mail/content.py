@@ -182,12 +182,11 @@ def _roles(slots: list[Slot]) -> tuple[set[int], set[int], set[int]]:
     """The numbers of the tags that open a block, divide one, and end one."""
     opening, middle, ending = set(), set(), set()
     for number, slot in enumerate(slots):
-        word = slot.source.split(maxsplit=1)[0] if slot.is_tag and slot.source else ""
-        if word in _OPENING:
+        if slot.word in _OPENING:
             opening.add(number)
-        elif word in _MIDDLE:
+        elif slot.word in _MIDDLE:
             middle.add(number)
-        elif word.startswith("end"):
+        elif slot.word.startswith("end"):
             ending.add(number)
     return opening, middle, ending
 

@@ -19,6 +19,7 @@ from liquid.stringify import to_liquid_string
 from outreach.domain.errors import InvalidInputError
 
 _TAGS = {"assign", "break", "case", "comment", "continue", "for", "if", "unless"}
+_WORDS = _TAGS | {"else", "elsif", "when", *(f"end{tag}" for tag in _TAGS)}
 _INNER_TAGS = {"content", "illegal", "output"}
 _FILTERS = {
     "append", "at_least", "at_most", "capitalize", "default", "downcase", "lstrip", "minus", "plus", "prepend",
@@ -73,6 +74,11 @@ class Slot:
     is_tag: bool
 
     @property
+    def word(self) -> str:
+        """A tag's name; "" for an output."""
+        return self.source.split(maxsplit=1)[0] if self.is_tag and self.source else ""
+
+    @property
     def plain(self) -> tuple[str, str] | None:
         found = None if self.is_tag else _PLAIN.fullmatch(self.source)
         if not found or found["name"] in _LITERALS:
@@ -95,6 +101,9 @@ def check(source: str, field: str) -> frozenset[str]:
         found = _STRICT.from_string(source).analyze(include_partials=False)
     except LiquidError as error:
         raise InvalidInputError(f"The fields in this text do not work: {_reason(error)}", field) from None
+    for slot in cut(source)[1]:
+        if slot.is_tag and slot.word not in _WORDS:  # such as raw, which the lexer knows by itself
+            raise InvalidInputError(f"The fields in this text do not work: there is no tag “{slot.word}”", field)
     for name in found.filters:
         if name not in _FILTERS:
             raise InvalidInputError(f"The fields in this text do not work: there is no filter “{name}”", field)

@@ -62,8 +62,9 @@ def keep(folder: Path, mail_from: str, recipients: list[str], content: bytes) ->
 
 def prepare(folder: Path) -> None:
     """Make the folders of an empty Maildir where they are missing; only we may look in."""
-    for name in ("tmp", "new", "cur"):
-        (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for part in (folder, folder / "tmp", folder / "new", folder / "cur"):
+        part.mkdir(exist_ok=True, mode=0o700)
 
 
 def page(folder: Path, first: int, count: int) -> tuple[list[Line], int]:

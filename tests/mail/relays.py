@@ -76,10 +76,15 @@ class Scripted:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._said: dict[str, int] = defaultdict(int)
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._sockets: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
+
+    def hears(self, line: str) -> bool:
+        """Wait for a line, for two seconds at most."""
+        with self._lock:
+            return self._lock.wait_for(lambda: line in self.heard, 2)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -119,6 +124,7 @@ class Scripted:
             verb = line[:4].upper()
             with self._lock:
                 self.heard.append(line)
+                self._lock.notify_all()
             if verb == "EHLO":
                 self._send(one, "250-scripted\r\n" + "".join(f"250-{offer}\r\n" for offer in self.offers) + "250 HELP")
                 continue

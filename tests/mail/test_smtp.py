@@ -1,5 +1,6 @@
 """What the SMTP client makes of each thing a relay can do, mail by mail."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -182,8 +183,20 @@ def test_idle_connections_are_closed() -> None:
     quick = Timeouts(connect=2, command=2, final=2, idle=0)
     with scripted() as server, handing(server.relay(), quick) as transport:
         transport.hand_off([parcel(1)], Diary())
-        transport.hand_off([parcel(2)], Diary())
-        assert len(server.mails) == 2
+        assert server.hears("QUIT")
+        assert transport.hand_off([parcel(2)], Diary())[0].result is Result.SENT
+        assert server.connections == 2
+
+
+def test_threads_share_the_relays_connections() -> None:
+    with scripted() as server, handing(server.relay(3), PATIENT) as transport, ThreadPoolExecutor(4) as threads:
+        batches = [[parcel(start + number) for number in range(20)] for start in (0, 100, 200, 300)]
+        outcomes = [
+            one for found in threads.map(lambda batch: transport.hand_off(batch, Diary()), batches) for one in found
+        ]
+    assert len(by_id(outcomes)) == 80
+    assert {outcome.result for outcome in outcomes} == {Result.SENT}
+    assert server.connections <= 3
 
 
 def test_a_decision_older_than_the_window_is_put_back_and_never_begun() -> None:
