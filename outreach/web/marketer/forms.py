@@ -61,4 +61,4 @@ class ScheduleForm(Form):
 class FindForm(Form):
     """One contact, by the reference at the foot of every mail."""
 
-    contact = StringField("Contact reference", [Length(max=40)])
+    contact = StringField("Contact reference", [InputRequired("Give the reference."), Length(max=40)])
