@@ -70,10 +70,27 @@ class Books:
         with self._open() as connection:
             return int(connection.execute(text(_BUSY), {"now": now}).scalar_one())
 
-    def rest(self, *, seconds: float = 180) -> None:
+    def rest(self, *, seconds: float = 300) -> None:
         """Wait until nothing is due, nothing is under way and everything is sealed, twice in a row."""
-        wait_for("the product to come to rest", lambda: not self._busy(), seconds=seconds, every=0.25)
-        wait_for("the product to stay at rest", lambda: self.snapshot() == self.snapshot(), seconds=60)
+        looks = [1]
+
+        def is_quiet() -> bool:
+            looks.append(self._busy())
+            return not any(looks[-2:])
+
+        wait_for("the product to come to rest", is_quiet, seconds=seconds, every=0.2)
+
+    def still(self) -> Snapshot:
+        """A snapshot once nothing moves any more."""
+        self.rest()
+        taken = [self.snapshot()]
+
+        def is_still() -> bool:
+            taken.append(self.snapshot())
+            return taken[-1] == taken[-2]
+
+        wait_for("the product to stay at rest", is_still, seconds=60)
+        return taken[-1]
 
     def snapshot(self) -> Snapshot:
         """Every row of every table, hashed; left out are a session's last-seen and entries that tell of reading."""
