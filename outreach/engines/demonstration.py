@@ -16,7 +16,19 @@ from sqlalchemy import select
 from outreach.domain.actors import CONSOLE, Actor, Role
 from outreach.domain.campaign import Segment
 from outreach.domain.tokens import Purpose
-from outreach.engines.fiction import CAMPAIGNS, DRAFT, NEXT_WEEK, SENDER, TEXTS, TOPICS, Person, invent_people
+from outreach.engines.fiction import (
+    CAMPAIGNS,
+    DRAFT,
+    FROST,
+    MISTAKE,
+    NEXT_WEEK,
+    SENDER,
+    SWAP,
+    TEXTS,
+    TOPICS,
+    Person,
+    invent_people,
+)
 from outreach.mail.smtp import SmtpTransport
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, release_waiting
@@ -251,13 +263,24 @@ class Demonstration:
         apply_import(self.ctx, self._actor, files)
 
     def _come(self, journal: WorkerJournal) -> None:
-        """What lies ahead: one campaign scheduled, one paused in the middle, one cancelled, one draft."""
+        """Today and what lies ahead: people waiting, a mistake stopped in time, a campaign scheduled, a draft."""
+        stockholm = campaigns.Timing(zone="Europe/Stockholm")
+        campaigns.schedule_campaign(self.ctx, self._actor, self._write(*SWAP), stockholm)
+        self._send(journal)
+        patient = replace(stockholm, later_until=_in_days(self._now(), 6)[:10])
+        campaigns.schedule_campaign(self.ctx, self._actor, self._write(*FROST), patient)
+        self._send(journal)
+        mistake = self._write(*MISTAKE)
+        campaigns.schedule_campaign(self.ctx, self._actor, mistake, self._soon(1))
+        campaigns.cancel_campaign(self.ctx, self._actor, mistake)
         ahead = self._write(*NEXT_WEEK)
         campaigns.edit_audience(self.ctx, self._actor, ahead, Segment(locales=("sv",)))
-        timing = campaigns.Timing(local=_in_days(self._now(), 3), zone="Europe/Stockholm")
-        campaigns.schedule_campaign(self.ctx, self._actor, ahead, timing)
+        campaigns.schedule_campaign(self.ctx, self._actor, ahead, self._soon(9))
         self._write(*DRAFT)
         self._send(journal)
+
+    def _soon(self, days: int) -> campaigns.Timing:
+        return campaigns.Timing(local=_in_days(self._now(), days), zone="Europe/Stockholm")
 
 
 def _in_days(now: int, days: int) -> str:

@@ -187,6 +187,30 @@ CAMPAIGNS = (
     ),
 )
 
+SWAP = (
+    "Seed swap on Saturday",
+    "garden-tips",
+    "informational",
+    "Bring your spare beans on Saturday",
+    "The swap begins at eleven",
+    _HELLO + "Bring what you have too much of: **the swap begins at eleven**, tea at noon." + _SIGNED,
+)
+FROST = (
+    "First frost",
+    "garden-tips",
+    "informational",
+    "The first frost comes this week",
+    "Bring the dahlias in",
+    _HELLO + "Lift the dahlias, cover the chard, and leave the parsnips: frost makes them sweet." + _SIGNED,
+)
+MISTAKE = (
+    "Wrong date",
+    "spring-fair",
+    "informational",
+    "The fair is on the third",
+    "",
+    "Hello,\n\nThis letter names the wrong day and was stopped in time." + _SIGNED,
+)
 NEXT_WEEK = (
     "Winter reading",
     "garden-tips",

@@ -31,7 +31,7 @@ def ready(line: Line, world: World, author: int, people: int = 1, **more: Any) -
 
 
 def parsed(parcel: Parcel) -> email.message.EmailMessage:
-    return email.message_from_bytes(parcel.data, policy=email.policy.default)  # type: ignore[return-value]
+    return email.message_from_bytes(parcel.data, policy=email.policy.default)
 
 
 def test_a_mail_goes_out_with_its_links_headers_and_reference(line: Line, world: World, author: int) -> None:
