@@ -62,8 +62,7 @@ def verify(ctx: Context, *, seconds: float | None = None) -> Verdict:
     findings = Findings(None if seconds is None else time.monotonic() + seconds)
     tree, replay, pending, complete = TreeChecked(), Replayed(), 0, True
     kept = kept_notes(checkpoint_file(ctx))  # before the database: it may only be behind
-    with ctx.db.reading() as conn:
-        audit_replay.freeze(conn)
+    with audit_replay.frozen(ctx.db) as conn:
         try:
             pending = count_pending(conn)
             for entry in audit_replay.unplaced(conn):

@@ -53,11 +53,15 @@ def check_replay(conn: Connection, findings: Findings) -> Replayed:
         findings.add(f"{row.kind} names no contact", row.position)
     for after, upto, entries in audit_replay.replayed_entries(conn):
         findings.must_hurry()
-        known = _gather(entries, findings)
         done.contacts += len({row.contact for row in entries})
-        _check_consents(audit_replay.consents(conn, after, upto), known, findings, done)
-        _check_events(conn, audit_replay.consent_events(conn, after, upto), known, findings, done)
-        _check_messages(audit_replay.messages(conn, after, upto), known, findings, done)
+        try:
+            known = _gather(entries, findings)
+            _check_consents(audit_replay.consents(conn, after, upto), known, findings, done)
+            _check_events(conn, audit_replay.consent_events(conn, after, upto), known, findings, done)
+            _check_messages(audit_replay.messages(conn, after, upto), known, findings, done)
+        except (AttributeError, TypeError):  # SQLite lets a column hold a value of another type
+            where = f"after {after.hex()}" if after else "from the first"
+            findings.add(f"a table about contacts {where} on holds a value that cannot be read; they were not compared")
     if (held := audit_replay.count_consent_events(conn)) != done.events:
         findings.add(f"{held - done.events} consent events of erased people have no entry in the log")
     return done
@@ -82,7 +86,7 @@ def _gather(entries: Iterable[Any], findings: Findings) -> _Range:
 def _body(row: Any, findings: Findings) -> dict[str, Any]:
     try:
         body = json.loads(row.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         findings.add("its body is not readable", row.position)

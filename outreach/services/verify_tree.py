@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from outreach.domain.audit import TILE, Edge, leaf_hash, root_of, split_hashes
+from outreach.domain.audit import HASH, TILE, Edge, leaf_hash, root_of, split_hashes
 from outreach.domain.errors import AuditError
 from outreach.services.findings import Findings
 from outreach.services.seal import LogKey
@@ -44,8 +44,7 @@ def check_tree(conn: Connection, key: LogKey, kept: Iterator[str], findings: Fin
     for page in audit_replay.leaves(conn):
         findings.must_hurry()
         for row in page:
-            _check_entry(row, findings)
-            walk.add(row.position, row.hash)
+            walk.add(row.position, _check_entry(row, findings))
     walk.finish()
     for size in audit_replay.stray_notes(conn):
         findings.add(f"the signed checkpoint of size {size} has lost its row")
@@ -53,11 +52,23 @@ def check_tree(conn: Connection, key: LogKey, kept: Iterator[str], findings: Fin
     return done
 
 
-def _check_entry(row: Any, findings: Findings) -> None:
+def _check_entry(row: Any, findings: Findings) -> bytes:
+    """Compare an entry with its leaf; returns the leaf's hash, or 32 zero bytes where it has none."""
+    if not isinstance(row.hash, bytes) or len(row.hash) != HASH:
+        findings.add("its hash was changed into something that is none", row.position)
+        return bytes(HASH)
     if row.id is None:
         findings.add("it was deleted; only its hash is left in the tree", row.position)
-    elif leaf_hash(stored_bytes(row)) != row.hash:
-        findings.add(f"it was changed or moved after it was sealed (now {row.kind} by {row.actor})", row.position)
+    elif _leaf_of(row) != row.hash:
+        findings.add(f"it was changed or moved after it was sealed (now {row.kind!a} by {row.actor!a})", row.position)
+    return row.hash
+
+
+def _leaf_of(row: Any) -> bytes | None:
+    try:
+        return leaf_hash(stored_bytes(row))
+    except (AttributeError, TypeError, ValueError):  # SQLite lets a column hold another type, or broken letters
+        return None
 
 
 def _stored_claims(conn: Connection, key: LogKey, findings: Findings, done: TreeChecked) -> Iterator[Claim]:
@@ -91,8 +102,8 @@ def _kept_claims(key: LogKey, kept: Iterator[str], findings: Findings) -> Iterat
 def _opened(key: LogKey, note: str, where: str, findings: Findings, size: int | None = None) -> Iterator[Claim]:
     try:
         checkpoint = key.open(note)
-    except AuditError as error:
-        findings.add(f"{where}: {error}")
+    except (AuditError, AttributeError, TypeError) as error:
+        findings.add(f"{where}: {error if isinstance(error, AuditError) else 'it cannot be read'}")
         return
     if size is not None and checkpoint.size != size:
         findings.add(f"{where} was signed for size {checkpoint.size}")
@@ -114,6 +125,9 @@ class _Walk:
         self._compare()
 
     def add(self, position: int, leaf: bytes) -> None:
+        if position < self._size:
+            self._findings.add("it stands before the beginning of the log", position)
+            return
         if position > self._size:
             self._fill(position)
         self._append(leaf)
@@ -154,10 +168,10 @@ class _Walk:
             self._findings.add("too much is missing to go on with the tree", first)
             self._broken = True
         for position in range(first, upto if not self._broken else min(upto, first + 1)):
-            packed = audit_replay.tile(self._conn, 0, position // TILE)
-            if packed is None:
-                self._broken = True
-            self._append(split_hashes(packed)[position % TILE] if packed else b"\0" * 32)
+            packed = audit_replay.tile(self._conn, 0, position // TILE) or b""
+            whole = len(packed) == TILE * HASH
+            self._broken = self._broken or not whole
+            self._append(split_hashes(packed)[position % TILE] if whole else bytes(HASH))
 
     def _settle(self) -> None:
         self.edge = self.edge.extended(self._waiting)

@@ -1,11 +1,14 @@
 """What the verifier reads: the log from its first leaf, and the tables that must follow from it, in bounded pages."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, text, true
 
 from outreach.store.audit_log import ENTRY_COLUMNS, points_after
+from outreach.store.database import Database
 from outreach.store.schema.audit import audit_entry, audit_leaf, audit_pending, audit_tile, checkpoint, checkpoint_note
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
@@ -14,10 +17,20 @@ from outreach.store.schema.people import contact
 PAGE = 5000
 
 
-def freeze(connection: Connection) -> None:
-    """Make this transaction see one instant. SQLite's does already; call it before any other statement."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+@contextmanager
+def frozen(db: Database) -> Iterator[Connection]:
+    """A transaction that sees one instant, and reads even text that is no longer UTF-8 instead of stopping at it."""
+    with db.reading() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            yield connection
+            return
+        driver: Any = connection.connection.dbapi_connection
+        driver.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+        try:
+            yield connection
+        finally:
+            driver.text_factory = str
 
 
 def leaves(connection: Connection) -> Iterator[Sequence[Any]]:

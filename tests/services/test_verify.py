@@ -133,6 +133,10 @@ AT_42 = "(SELECT entry FROM audit_leaf WHERE position = 42)"
         (("UPDATE audit_leaf SET hash = root FROM checkpoint WHERE position = 304 AND size = 300",), "entry 304"),
         (("UPDATE audit_leaf SET position = 10000 WHERE position = 310",), "entry 310: it is missing"),
         (("DELETE FROM audit_leaf WHERE position >= 307",), "entry 307: "),
+        (
+            ("UPDATE audit_tile SET hashes = '1'", "DELETE FROM audit_leaf WHERE position = 42"),
+            "entry 42: it is missing",
+        ),
         (("DELETE FROM audit_tile",), "entry 0: tile 0 of level 0, which begins here, is missing"),
         (("INSERT INTO audit_tile SELECT 0, 1, hashes FROM audit_tile",), "tile 1 of level 0 stands beyond"),
         (("INSERT INTO audit_tile SELECT 1, 0, hashes FROM audit_tile",), "tile 0 of level 1 stands beyond"),
@@ -172,6 +176,41 @@ def test_an_entry_and_its_leaf_changed_together_are_found(ctx: Context, log: Wor
     verdict = verify(ctx)
     assert "entry 42: tile 0 of level 0 and the tree hold different hashes from here" in said(verdict)
     assert "entry 0: from here to entry 299 something was changed" in said(verdict)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "body = CAST(X'ff' AS TEXT)",
+        "body = X'7b7d'",
+        "kind = X'00'",
+        "contact = 'text'",
+        "nonce = 'x'",
+        "actor = X'ff'",
+    ],
+)
+def test_a_value_of_another_type_is_found_where_sqlite_allows_one(ctx: Context, log: World, change: str) -> None:
+    if ctx.db.is_sqlite:
+        loosen(ctx, ENTRY.format(change), "UPDATE audit_leaf SET hash = 'short' WHERE position = 50")
+        found = said(verify(ctx))
+        assert "entry 42: it " in found
+        assert "entry 50: its hash was changed" in found
+        assert len(verify(ctx).findings) < 10
+
+
+def test_unreadable_tables_are_found_where_sqlite_allows_them(ctx: Context, log: World) -> None:
+    if ctx.db.is_sqlite:
+        loosen(
+            ctx, "UPDATE consent_event SET ref = 'text' || id", "UPDATE checkpoint_note SET note = CAST(note AS BLOB)"
+        )
+        found = said(verify(ctx))
+        assert "it cannot be read" in found
+        assert "holds a value that cannot be read" in found
+
+
+def test_a_leaf_before_the_first_is_found(ctx: Context, log: World) -> None:
+    loosen(ctx, "UPDATE audit_leaf SET position = -1 WHERE position = 0")
+    assert "entry -1: it stands before the beginning" in said(verify(ctx))
 
 
 def test_an_entry_slipped_in_is_found(ctx: Context, log: World) -> None:

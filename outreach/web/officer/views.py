@@ -1,5 +1,7 @@
 """The compliance officer's pages: the log and its verification, one contact's history, reveals, caps."""
 
+from datetime import UTC, datetime
+
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -72,7 +74,8 @@ def contact(contact: bytes) -> ResponseReturnValue:
 @blueprint.get("/compliance/contacts/<ref:contact>/proof/<ref:topic>")
 @door("officer")
 def proof(contact: bytes, topic: bytes) -> ResponseReturnValue:
-    return render_template("officer/proof.html", proof=consent_proof(context(), current_actor(), contact, topic))
+    made = consent_proof(context(), current_actor(), contact, topic)
+    return render_template("officer/proof.html", proof=made, utc=utc)
 
 
 @blueprint.get("/compliance/contacts/<ref:contact>/reveal")
@@ -126,6 +129,11 @@ def change_caps(scope: str) -> ResponseReturnValue:
             flash(f"The caps hold from now on.{surplus}", "ok")
             return redirect(url_for("officer.caps"), 303)
     return _policy({scope: form}), 422
+
+
+def utc(value: int) -> str:
+    """UTC microseconds as a paper must show them: to the second, with the zone named."""
+    return datetime.fromtimestamp(value // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _overview(form: LookUpForm) -> str:
