@@ -23,7 +23,7 @@ from outreach.store import consents, requests, suppressions
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys, unseal
 from outreach.store.contacts import Person, find_by_address
-from outreach.store.newcomers import Newcomer, ensure_contacts
+from outreach.store.newcomers import Newcomer, ensure_contacts, find_all
 
 DOORS = ("sign-up", "staff-start")
 LIFETIME = 7 * requests.DAY
@@ -63,8 +63,10 @@ def process_requests(ctx: Context) -> int:
             now = ctx.db.now(conn)
             rows = requests.due_requests(conn, now, doors=DOORS, limit=_BATCH)
             batch = _Batch(conn, ctx, now)
-            for row in rows:
-                batch.take(row)
+            opened = [batch.open(row) for row in rows]
+            batch.lock(opened)
+            for asked in opened:
+                batch.take(asked)
         done += len(rows)
         if len(rows) < _BATCH:
             break
@@ -81,9 +83,14 @@ class _Batch:
         self._offers: dict[str, dict[bytes, Promise]] = {}
         self._full: dict[bytes, int] = {}
 
-    def take(self, row: Row[Any]) -> None:
+    def lock(self, opened: Sequence[_Asked]) -> None:
+        """Lock everybody we already know, in id order as the pipeline does, so that nobody waits in a ring."""
+        known = find_all(self.conn, [asked.address_key for asked in opened])
+        consents.lock_contacts(self.conn, (person.id for person in known.values()))
+
+    def take(self, asked: _Asked) -> None:
         """Settle one request, or make it wait."""
-        asked = self._open(row)
+        row = asked.row
         person = find_by_address(self.conn, self.ctx.keyring, asked.address)
         locale = person.locale if person else asked.facts["locale"]
         offer = self._offer(locale)
@@ -104,7 +111,8 @@ class _Batch:
         self._log(asked, person, topics, mail, message)
         requests.settle_request(self.conn, row.id, self.now)
 
-    def _open(self, row: Row[Any]) -> _Asked:
+    def open(self, row: Row[Any]) -> _Asked:
+        """What was asked for, unsealed."""
         payload = json.loads(unseal(self.ctx.keyring.doors, row.payload_box))
         address = addresses.parse(payload.pop("address"))
         topics = [bytes.fromhex(name) for name in payload.pop("topics")]
@@ -186,7 +194,13 @@ class _Batch:
         ref = requests.add_withheld(
             self.conn, self.now, person.id, person.mailbox, outbox.CONFIRMATION_LANE, confirmation, mail
         )
-        entry = Entry(kind="message.withheld", actor="engine", contact=person.ref, message=ref, body={"state": "withheld", "reason": mail})
+        entry = Entry(
+            kind="message.withheld",
+            actor="engine",
+            contact=person.ref,
+            message=ref,
+            body={"state": "withheld", "reason": mail},
+        )
         record(self.conn, self.now, entry)
         return ref
 

@@ -4,7 +4,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Insert, Table, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from outreach.domain.addresses import Address
 from outreach.domain.keys import Keyring
@@ -42,8 +43,8 @@ def ensure_contacts(
     if not missing:
         return found
     mailboxes = _ensure_mailboxes(conn, [keyring.blind("mailbox", who.address.mailbox) for who in missing.values()])
-    conn.execute(
-        insert(contact),
+    rows = conn.execute(
+        _insert(conn, contact).returning(contact.c.id, contact.c.address_key),
         [
             {
                 "ref": secrets.token_bytes(16),
@@ -57,23 +58,32 @@ def ensure_contacts(
             }
             for key, who in missing.items()
         ],
-    )
-    made = find_all(conn, list(missing))
-    keys.make(person.id for person in made.values())
-    conn.execute(
-        update(contact)
-        .where(contact.c.id == bindparam("of"))
-        .values(address_box=bindparam("address_box"), fields_box=bindparam("fields_box")),
-        [
-            {
-                "of": made[key].id,
-                "address_box": keys.seal(made[key].id, who.address.exact),
-                "fields_box": keys.seal(made[key].id, who.fields) if who.fields else None,
-            }
-            for key, who in missing.items()
-        ],
-    )
-    return found | made
+    ).all()
+    made = {row.address_key: row.id for row in rows}  # without those another transaction made in this instant
+    keys.make(made.values())
+    boxes = [
+        {
+            "of": person,
+            "address_box": keys.seal(person, missing[key].address.exact),
+            "fields_box": keys.seal(person, missing[key].fields) if missing[key].fields else None,
+        }
+        for key, person in made.items()
+    ]
+    if boxes:
+        conn.execute(
+            update(contact)
+            .where(contact.c.id == bindparam("of"))
+            .values(address_box=bindparam("address_box"), fields_box=bindparam("fields_box")),
+            boxes,
+        )
+    return found | find_all(conn, list(missing))
+
+
+def _insert(conn: Connection, table: Table) -> Insert:
+    """An INSERT that leaves alone what another transaction made meanwhile."""
+    if conn.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def _ensure_mailboxes(conn: Connection, mailbox_keys: Sequence[bytes]) -> dict[bytes, int]:
@@ -83,6 +93,6 @@ def _ensure_mailboxes(conn: Connection, mailbox_keys: Sequence[bytes]) -> dict[b
 
     found = known()
     if missing := sorted(set(mailbox_keys) - found.keys()):
-        conn.execute(insert(mailbox), [{"mailbox_key": key} for key in missing])
+        conn.execute(_insert(conn, mailbox), [{"mailbox_key": key} for key in missing])
         found = known()
     return found
