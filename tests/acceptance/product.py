@@ -82,10 +82,14 @@ class Product:
     @property
     def set_up_link(self) -> str:
         """The one-time address `run` prints."""
-        printed = (self.folder / "printed").read_text()
-        found = re.findall(rf"https://{re.escape(HOST)}/set-up/\S+", printed)
-        assert len(found) == 1, f"no single set-up link in what was printed:\n{printed}"
+        found = re.findall(rf"https://{re.escape(HOST)}/set-up/\S+", self.printed)
+        assert len(found) == 1, f"no single set-up link in what was printed:\n{self.printed}"
         return str(found[0])
+
+    @property
+    def printed(self) -> str:
+        """All it wrote to its terminal."""
+        return (self.folder / "printed").read_text(errors="replace")
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """`outreach <words>` beside the running product."""
@@ -94,8 +98,7 @@ class Product:
 
     def faults(self) -> list[str]:
         """Lines the product logged as errors."""
-        lines = (self.folder / "printed").read_text().splitlines()
-        return [line for line in lines if re.search(r'"level": "(error|critical)"|Traceback', line)]
+        return [line for line in self.printed.splitlines() if re.search(r'"level": "(error|critical)"|Traceback', line)]
 
 
 @dataclass
@@ -118,26 +121,32 @@ class Running:
 
     def stop(self) -> None:
         """Ctrl-C. What does not end by itself is a fault, and is killed so that nothing is left behind."""
-        children = [pid for pid, _ in _children(self.supervisor.pid)]
+        below = _below(self.supervisor.pid)
         self.supervisor.send_signal(signal.SIGINT)
         try:
             code = self.supervisor.wait(60)
         except subprocess.TimeoutExpired:
-            self.kill(children)
+            self.kill(below)
             raise AssertionError("the product did not stop within a minute of Ctrl-C") from None
-        left = [pid for pid in children if Path(f"/proc/{pid}").exists()]
+        left = [pid for pid in below if Path(f"/proc/{pid}").exists()]
         self.kill(left)
         assert not left, "Ctrl-C left processes running"
         assert code == 0, f"the product ended with {code}"
 
-    def kill(self, children: list[int]) -> None:
+    def kill(self, below: list[int]) -> None:
         """End everything at once."""
-        for pid in (self.supervisor.pid, *children):
+        for pid in (self.supervisor.pid, *below):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         self.supervisor.wait()
+
+
+def _below(parent: int) -> list[int]:
+    """Every descendant: the web server has a worker of its own."""
+    children = [pid for pid, _ in _children(parent)]
+    return children + [pid for child in children for pid in _below(child)]
 
 
 def _children(parent: int) -> Iterator[tuple[int, list[str]]]:
@@ -165,8 +174,8 @@ def running(product: Product) -> Iterator[Running]:
         wait_for("the web to answer", lambda: _answers(here), seconds=90)
         yield here
     except BaseException:
-        here.kill([pid for pid, _ in _children(process.pid)])
-        print("".join(printed.read_text(errors="replace").splitlines(keepends=True)[-40:]), file=sys.stderr)
+        here.kill(_below(process.pid))
+        print("\n".join(product.printed.splitlines()[-40:]), file=sys.stderr)
         raise
     here.stop()
 

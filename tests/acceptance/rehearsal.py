@@ -26,6 +26,7 @@ WELCOME = Campaign("A word of welcome", GARDEN, "informational")
 RETRIES = (31 * MINUTE, 61 * MINUTE)
 SEND_SECONDS = 5.0
 CONNECTIONS = 10
+KILLS = 2
 
 
 def rehearse(folder: Path, database_url: str, size: int) -> Tally:
@@ -165,6 +166,22 @@ class Rehearsal:
     def reckon(self) -> None:
         """The product has stopped; its log and tables speak for themselves."""
         self.post.look()
-        Reckoning(self.books, self.post, self.crowd, self.campaigns, self.tally).settle()
+        reckoning = Reckoning(self.books, self.post, self.crowd, self.campaigns, self.tally)
+        reckoning.settle()
+        self._must_have_been_hard(reckoning)
         verified = self.product.run("audit", "verify")
         assert verified.returncode == 0, f"the verifier ends with {verified.returncode}:\n{verified.stdout[-3000:]}"
+        printed = self.product.printed
+        assert not self.product.faults(), "\n".join(["the product logged faults:", *self.product.faults()[:5]])
+        named = [person.number for person in self.crowd.people if person.to in printed or person.typed in printed]
+        assert not named, f"addresses of {named[:5]} stand in the log"
+
+    def _must_have_been_hard(self, reckoning: Reckoning) -> None:
+        """The numbers mean something only if withdrawals met the send, servers said later and deaths left doubts."""
+        lines = reckoning.lines
+        assert any(line.reason == "withdrawn" for line in lines), "every withdrawal came too late to matter"
+        put_off = {handed.to for handed in self.post.handed if handed.code in {451, 452}}
+        offered = {letter.to for letter in self.post.letters if letter.subject in self.offers}
+        assert put_off & offered, "nobody's mail came hours later"
+        unknown = sum(1 for line in lines if line.campaign and line.state == "unknown")
+        assert unknown <= KILLS * CONNECTIONS, f"{unknown} unknown after {KILLS} kills of {CONNECTIONS} connections"
