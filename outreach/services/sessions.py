@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
@@ -24,6 +24,7 @@ IDLE = 8 * 60 * _MINUTE
 ABSOLUTE = 7 * 24 * 60 * _MINUTE
 PROOF = 10 * _MINUTE
 SEEN_EVERY = _MINUTE
+KEPT = 30 * 24 * 60 * _MINUTE
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,14 @@ def revoke_other_sessions(ctx: Context, session: Session) -> int:
 def end_sessions(conn: Connection, now: int, staff_id: int) -> int:
     """End every session of one person, in the caller's transaction. Returns how many."""
     return _end(conn, now, staff_session.c.staff == staff_id)
+
+
+def forget_old_sessions(ctx: Context) -> int:
+    """For the engine: delete sessions that ended or ran out 30 days ago, and what was known of their browsers."""
+    with ctx.db.transaction() as conn:
+        old = ctx.db.now(conn) - KEPT
+        gone = (staff_session.c.ended < old) | (staff_session.c.created < old - ABSOLUTE)
+        return conn.execute(delete(staff_session).where(gone)).rowcount
 
 
 def must_be_proved(session: Session) -> None:

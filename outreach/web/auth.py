@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, g, redirect, request, session, url_for
+from flask import Flask, current_app, flash, g, redirect, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
@@ -130,6 +130,8 @@ def _guard() -> Response | None:
     if "staff" not in actors:
         present.actor.must_be(*(Role(actor) for actor in actors))
     if getattr(current_app.view_functions[request.endpoint], _NEEDS_PROOF, False) and not present.is_proved:
+        if _here() is None:
+            flash("What you just sent was not kept. Give your password, then send it again.", "warn")
         return redirect(url_for("account.prove", next=_here()), 303)
     return None
 

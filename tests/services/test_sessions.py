@@ -158,6 +158,19 @@ def test_ending_the_others_keeps_the_present_one(ctx: Context, world: World) -> 
     assert [line.ref for line in sessions.list_sessions(ctx, present.actor)] == [present.ref]
 
 
+def test_sessions_are_forgotten_a_month_after_they_ended(ctx: Context, world: World) -> None:
+    hired = hire(world)
+    old = session_of(ctx, hired)
+    sessions.sign_out(ctx, old)
+    session_of(ctx, hired)
+    shift(ctx, 29 * 86400)
+    assert sessions.forget_old_sessions(ctx) == 0
+    shift(ctx, 31 * 86400)
+    assert sessions.forget_old_sessions(ctx) == 1
+    shift(ctx, 38 * 86400)
+    assert sessions.forget_old_sessions(ctx) == 1
+
+
 def test_a_proof_of_the_password_lasts_ten_minutes(ctx: Context, world: World) -> None:
     hired = hire(world)
     with ctx.db.transaction() as conn:

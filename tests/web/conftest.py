@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
+from jinja2 import FileSystemBytecodeCache
 from werkzeug.test import TestResponse
 
 from outreach.app import create_app
@@ -47,9 +48,16 @@ class Browser(FlaskClient):
             cookie[SIGNED_IN] = token
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Each test has an application of its own; they need not each compile the templates."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(ctx: Context) -> Flask:
+def app(ctx: Context, compiled_templates: FileSystemBytecodeCache) -> Flask:
     made = create_app(ctx, testing=True)
+    made.jinja_env.bytecode_cache = compiled_templates
     made.test_client_class = Browser
     return made
 

@@ -78,6 +78,8 @@ class SetUpForm(ChooseForm):
     sender_from_domain = StringField("From domain, after the @", [InputRequired("Type it."), Length(max=253)])
     your_name = StringField("Your name", [InputRequired("Type your name."), Length(max=100)])
     address = EmailField("Your e-mail address", [InputRequired("Type your address."), Length(max=254)])
+    password = _password("Password")
+    again = _password("The same again")
     roles = SelectMultipleField(
         "Besides administrator, you are",
         choices={role: words for role, words in ROLES.items() if role != "administrator"},

@@ -142,6 +142,7 @@ def test_sensitive_pages_ask_for_the_password_again_and_come_back(world: World, 
     answer = client.get("/settings/staff/invite")
     assert answer.location == "/account/prove?next=/settings/staff/invite"
     assert client.submit("/settings/staff/invite", {"name": "B"}).location == "/account/prove"
+    assert "was not kept" in client.page("/account/prove")
     typed = {"password": "a guess", "next": "/settings/staff/invite"}
     assert client.submit("/account/prove", typed).status_code == 422
     assert client.submit("/account/prove", {**typed, "password": PASSWORD}).location == "/settings/staff/invite"
