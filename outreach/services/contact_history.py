@@ -187,7 +187,8 @@ def facts_of(evidence: Mapping[str, Any], under: str = "") -> Iterator[Fact]:
             yield from facts_of(value, label)
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             for number, item in enumerate(value, 1):
-                yield from facts_of(item, label if len(value) == 1 else f"{label} {number}")
+                one = label.removesuffix("s")
+                yield from facts_of(item, one if len(value) == 1 else f"{one} {number}")
         elif isinstance(value, int) and name in _INSTANTS:
             yield Fact(label, "", value)
         elif value not in (None, "", []):

@@ -64,7 +64,7 @@ def seal(ctx: Context, epoch: int, *, limit: int = BATCH) -> Sealed | None:
     """
     with ctx.db.reading() as conn:
         newest = audit_log.newest_point(conn)
-        if not audit_log.count_pending(conn) and (newest is None or newest.note is not None):
+        if not audit_log.pending_entries(conn, 1) and (newest is None or newest.note is not None):
             return None
     mend(ctx)
     with ctx.db.transaction() as conn:

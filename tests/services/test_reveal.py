@@ -139,6 +139,15 @@ def test_links_in_evidence_lose_their_token() -> None:
     assert [fact.text for fact in facts_of({"mail": text})] == ["Press https://news.example.org/confirm/… now"]
 
 
+def test_evidence_of_several_requests_is_numbered() -> None:
+    told = {"requests": [{"ip": "192.0.2.1", "ticked": ["a", "b"]}, {"ip": "192.0.2.2", "note": None}]}
+    assert [(fact.name, fact.text) for fact in facts_of(told)] == [
+        ("request 1 ip", "192.0.2.1"),
+        ("request 1 ticked", "a, b"),
+        ("request 2 ip", "192.0.2.2"),
+    ]
+
+
 def test_a_proof_holds_the_words_the_act_and_the_place_in_the_log(ctx: Context, world: World) -> None:
     person = world.person(ANNA)
     topic = agreed(ctx, world, person)
