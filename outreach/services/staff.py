@@ -21,7 +21,8 @@ from outreach.store.contacts import find_by_id
 
 HOUR = 3_600_000_000
 LINK_HOURS = 24
-NOTICE = "staff-password"
+INVITED = "staff-password"
+FORGOTTEN = "staff-reset"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,15 +211,15 @@ def enable_staff(ctx: Context, session: Session, ref: bytes) -> None:
         record(conn, now, Entry(kind="staff.enabled", actor=session.actor.name, body={"staff": ref.hex()}))
 
 
-def send_password_link(conn: Connection, ctx: Context, now: int, row: store.StaffRow) -> None:
-    """Queue the mail with a link to choose a password, good for 24 hours, in the caller's transaction."""
+def send_password_link(conn: Connection, ctx: Context, now: int, row: store.StaffRow, template: str = INVITED) -> None:
+    """Queue the mail (INVITED or FORGOTTEN) with a link to choose a password, good for 24 hours."""
     person = find_by_id(conn, row.contact)
     if person is None:
         raise NotFoundError("This account's contact was erased.")
     ref = secrets.token_bytes(16)
     store.add_link(conn, now, ref=ref, purpose=Purpose.STAFF_PASSWORD, expires=now + LINK_HOURS * HOUR, staff_id=row.id)
     token = ctx.tokens.issue(Purpose.STAFF_PASSWORD, ref, now)
-    outbox.queue_notice(conn, ctx, now, person, template=NOTICE, facts={"token": token, "hours": LINK_HOURS})
+    outbox.queue_notice(conn, ctx, now, person, template=template, facts={"token": token, "hours": LINK_HOURS})
 
 
 def check_name(name: str, field: str = "name") -> None:

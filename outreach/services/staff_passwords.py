@@ -10,7 +10,7 @@ from outreach.domain.tokens import Purpose
 from outreach.services import passwords
 from outreach.services.context import Context
 from outreach.services.sessions import Client, Session, begin_session, end_sessions
-from outreach.services.staff import HOUR, send_password_link
+from outreach.services.staff import FORGOTTEN, HOUR, send_password_link
 from outreach.store import requests
 from outreach.store import staff as store
 from outreach.store.audit import Entry, record
@@ -52,7 +52,7 @@ def process_staff_requests(ctx: Context) -> int:
             address = addresses.parse(json.loads(unseal(ctx.keyring.doors, row.payload_box))["address"])
             member = store.by_address_key(conn, ctx.keyring.blind("address", address.exact))
             if member is not None and store.links_since(conn, member.id, now - 24 * HOUR) < _LINKS_A_DAY:
-                send_password_link(conn, ctx, now, member)
+                send_password_link(conn, ctx, now, member, FORGOTTEN)
                 body = {"staff": member.ref.hex(), "request": row.ref.hex()}
                 record(conn, now, Entry(kind="staff.password-asked", actor="visitor", body=body))
             requests.settle_request(conn, row.id, now)

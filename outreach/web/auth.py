@@ -13,7 +13,7 @@ from outreach.domain.errors import NotAllowedError
 from outreach.services import sessions
 from outreach.web.home import context
 from outreach.web.limits import network_prefix
-from outreach.web.security import SIGNED_IN
+from outreach.web.security import FILES, SIGNED_IN
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -117,7 +117,7 @@ def _load(token: str) -> SignedIn | None:
 
 
 def _guard() -> Response | None:
-    if request.endpoint is None or request.endpoint in {"static", "bootstrap.static"}:
+    if request.endpoint is None or request.endpoint in FILES:
         return None
     actors = _actors_of(request.endpoint)
     if not actors:

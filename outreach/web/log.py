@@ -6,6 +6,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 from outreach.web.auth import SignedIn
+from outreach.web.security import FILES
 
 _log = structlog.get_logger("outreach.web")
 
@@ -19,7 +20,7 @@ def log_requests(app: Flask) -> None:
 
     @app.after_request
     def _line(response: Response) -> Response:
-        if request.endpoint in {"static", "bootstrap.static"}:
+        if request.endpoint in FILES:
             return response
         elapsed = time.monotonic() - g.get("started", time.monotonic())
         _log.info(

@@ -15,6 +15,7 @@ from outreach.config import LOOPBACK, Settings
 from outreach.domain.keys import Keyring
 
 csrf = CSRFProtect()
+FILES = frozenset({"static", "bootstrap.static"})
 SIGNED_IN = "_user_id"  # Flask-Login's name for the session id in the cookie
 
 _POLICY = {
@@ -61,7 +62,7 @@ def protect(app: Flask, settings: Settings, keyring: Keyring) -> None:
 
     @app.before_request
     def _bind_csrf() -> None:
-        if SIGNED_IN in session:
+        if request.endpoint not in FILES and SIGNED_IN in session:
             bound = csrf_secret(session[SIGNED_IN], keyring)
             if session.get("csrf_token") != bound:
                 session["csrf_token"] = bound
@@ -108,6 +109,6 @@ def _dress(response: Response, *, https: bool) -> Response:
         response.headers.setdefault(name, value)
     if https:
         response.headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
-    if request.endpoint not in {"static", "bootstrap.static"}:
+    if request.endpoint not in FILES:
         response.headers.setdefault("Cache-Control", "no-store")
     return response
