@@ -33,10 +33,14 @@ class Tally:
         names = ("people", "delivered", "withheld", "duplicates", "lost", "over_cap", "after_withdrawal", "get_changes")
         return "acceptance " + " ".join(f"{name}={getattr(self, name)}" for name in names)
 
+    @property
+    def is_clean(self) -> bool:
+        wrong = (self.duplicates, self.lost, self.over_cap, self.after_withdrawal, self.get_changes)
+        return not any(wrong) and not self.faults
+
     def must_be_clean(self) -> None:
         """Fail with the first faults."""
-        wrong = [self.duplicates, self.lost, self.over_cap, self.after_withdrawal, self.get_changes]
-        assert not any(wrong) and not self.faults, "\n".join([self.line(), *self.faults[:20]])
+        assert self.is_clean, "\n".join([self.line(), *self.faults[:20]])
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """The first run: two thousand people sign up, answer, get two campaigns and withdraw, while the engine is killed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -63,14 +63,14 @@ class Rehearsal:
         staff.set_cap_of_one_a_week(office)
         self.crowd.sign_up()
         self._confirmations_arrive()
-        self._scanner_passes(self.post.letters)
+        self._scanner_passes(lambda letter: True)
         self._people_answer()
         self._known_people_sign_up_again()
         self._welcome(office)
-        self._scanner_passes([letter for letter in self.post.letters if letter.is_campaign])
+        self._scanner_passes(lambda letter: letter.is_campaign)
         self._two_campaigns(office)
         self._time_passes()
-        self._scanner_passes([letter for letter in self.post.letters if letter.subject in self.offers])
+        self._scanner_passes(lambda letter: letter.subject in self.offers)
 
     @property
     def offers(self) -> set[str]:
@@ -86,8 +86,10 @@ class Rehearsal:
         missing = [person.number for person in awaited if person.to not in got]
         assert not missing, f"{len(missing)} confirmation mails never came, such as to {missing[:5]}"
 
-    def _scanner_passes(self, letters: Iterable[Letter]) -> None:
-        """Everything is fetched, nothing may change."""
+    def _scanner_passes(self, wanted: Callable[[Letter], bool]) -> None:
+        """Every link of these mails is fetched, nothing may change."""
+        letters = [letter for letter in self.post.look().letters if wanted(letter)]
+        assert letters, "there was no mail to scan"
         urls = {url for letter in letters for url in letter.urls if "/northfield.example/" not in url}
         before = self.books.still()
         scan(self.product, [*PUBLIC_PAGES, *sorted(urls)])
@@ -168,7 +170,8 @@ class Rehearsal:
         self.post.look()
         reckoning = Reckoning(self.books, self.post, self.crowd, self.campaigns, self.tally)
         reckoning.settle()
-        self._must_have_been_hard(reckoning)
+        if self.tally.is_clean:
+            self._must_have_been_hard(reckoning)
         verified = self.product.run("audit", "verify")
         assert verified.returncode == 0, f"the verifier ends with {verified.returncode}:\n{verified.stdout[-3000:]}"
         printed = self.product.printed
