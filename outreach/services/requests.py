@@ -14,7 +14,7 @@ from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
 from outreach.domain.actors import VISITOR, Actor
-from outreach.domain.consent import Event, State
+from outreach.domain.consent import Event
 from outreach.services import outbox
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
@@ -29,8 +29,8 @@ DOORS = ("sign-up", "staff-start")
 LIFETIME = 7 * requests.DAY
 """An unanswered request is erased after so many microseconds, with the person if nothing else is held of them."""
 
-_BATCH = 100
-_ROUNDS = 5
+_BATCH = 50
+_ROUNDS = 10
 _HOUR = 3_600_000_000
 _EVERYBODY = bytes(32)
 _MOST_REMEMBERED = 20
@@ -53,7 +53,7 @@ class _Asked:
 
 
 def process_requests(ctx: Context) -> int:
-    """Take due requests, at most 500 in transactions of 100. Returns how many were looked at. For the engine."""
+    """Take due requests, at most 500 in transactions of 50. Returns how many were looked at. For the engine."""
     done = 0
     for _ in range(_ROUNDS):
         with ctx.db.reading() as conn:
@@ -67,6 +67,7 @@ def process_requests(ctx: Context) -> int:
             batch.lock(opened)
             for asked in opened:
                 batch.take(asked)
+            batch.write()
         done += len(rows)
         if len(rows) < _BATCH:
             break
@@ -82,6 +83,8 @@ class _Batch:
         self.house = read_house(conn)
         self._offers: dict[str, dict[bytes, Promise]] = {}
         self._full: dict[bytes, int] = {}
+        self._changes: dict[tuple[int, int], tuple[Actor, Change]] = {}
+        self._entries: list[Entry] = []
 
     def lock(self, opened: Sequence[_Asked]) -> None:
         """Lock everybody we already know, in id order as the pipeline does, so that nobody waits in a ring."""
@@ -201,36 +204,40 @@ class _Batch:
             message=ref,
             body={"state": "withheld", "reason": mail},
         )
-        record(self.conn, self.now, entry)
+        self._entries.append(entry)
         return ref
 
     def _request(self, asked: _Asked, person: Person, topics: Sequence[Promise]) -> None:
-        """Move strangers, and nobody else, to pending."""
-        known = {row.topic: row.state for row in consents.held(self.conn, [person.id])}
-        strangers = [topic for topic in topics if known.get(topic.topic, "none") == State.NONE]
-        changes = [
-            Change(
-                contact=person.id,
-                topic=topic.topic,
-                event=Event.REQUESTED,
-                text=topic.text,
-                evidence={"request": asked.row.ref.hex(), "door": asked.row.door, **asked.facts},
+        """Note that strangers, and nobody else, move to pending."""
+        evidence = {"request": asked.row.ref.hex(), "door": asked.row.door, **asked.facts}
+        for topic in topics:
+            change = Change(
+                contact=person.id, topic=topic.topic, event=Event.REQUESTED, text=topic.text, evidence=evidence
             )
-            for topic in strangers
-        ]
-        apply_changes(self.conn, self.ctx, self.now, actor=asked.actor, changes=changes)
+            self._changes.setdefault((person.id, topic.topic), (asked.actor, change))
 
     def _log(self, asked: _Asked, person: Person, topics: Sequence[Promise], mail: str, message: bytes | None) -> None:
-        entry = Entry(
-            kind="confirmation.requested",
-            actor=asked.actor.name,
-            contact=person.ref,
-            message=message,
-            body={
-                "door": asked.row.door,
-                "request": asked.row.ref.hex(),
-                "topics": [topic.name for topic in topics],
-                "mail": mail if mail in {"queued", "merged"} else "withheld",
-            },
+        body = {
+            "door": asked.row.door,
+            "request": asked.row.ref.hex(),
+            "topics": [topic.name for topic in topics],
+            "mail": mail if mail in {"queued", "merged"} else "withheld",
+        }
+        self._entries.append(
+            Entry(
+                kind="confirmation.requested",
+                actor=asked.actor.name,
+                contact=person.ref,
+                message=message,
+                body=body,
+            )
         )
-        record(self.conn, self.now, entry)
+
+    def write(self) -> None:
+        """Write what the batch came to: states of strangers and the log, each in one go per actor."""
+        by_actor: dict[Actor, list[Change]] = {}
+        for actor, change in self._changes.values():
+            by_actor.setdefault(actor, []).append(change)
+        for actor, changes in by_actor.items():
+            apply_changes(self.conn, self.ctx, self.now, actor=actor, changes=changes)
+        record(self.conn, self.now, *self._entries)

@@ -56,6 +56,11 @@ class Explanation:
     can_pause: bool = False
     code: str = field(default="", repr=False)
 
+    @property
+    def reference(self) -> str:
+        """The contact's reference as mails print it: K7Q2-M9XR-T4."""
+        return "-".join((self.code[:4], self.code[4:8], self.code[8:]))
+
 
 def explain(ctx: Context, token: str) -> Explanation:
     """Why the mail of this link came. Changes nothing. Raises TokenError, NotFoundError when it is no longer held."""

@@ -1,6 +1,6 @@
 """Forms of the desk and of imports."""
 
-from flask_wtf.file import FileField
+from flask_wtf.file import FileField, FileRequired
 from wtforms import BooleanField, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
@@ -43,4 +43,4 @@ class ImportForm(Form):
 
     suppressions = FileField("People who must not be written to (CSV: address, reason)")
     no_suppressions = BooleanField("There are none")
-    rows = FileField("People with the evidence of their consent (CSV)")
+    rows = FileField("People with the evidence of their consent (CSV)", [FileRequired("Choose the file of people.")])
