@@ -1,0 +1,146 @@
+"""What stands in the variable parts of our routes: real references, tokens and names from the lived house.
+
+A new kind of argument needs a line here; until it has one, the guards fail and name it.
+"""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import ColumnElement, Connection, Table, select
+from werkzeug.routing import Rule
+
+from outreach.domain.tokens import Purpose
+from outreach.services.context import Context
+from outreach.store.schema.campaigns import campaign, message
+from outreach.store.schema.consents import confirmation, consent, topic
+from outreach.store.schema.organisation import sender, staff, staff_session
+from outreach.store.schema.people import contact
+from outreach.store.staff import add_link
+
+ROOT = Path(__file__).parents[2]
+Values = dict[str, Any]
+
+
+@dataclass
+class Material:
+    """Fills rules. `by_names` goes by the names of a rule's arguments, `tokens` by where a token's link leads."""
+
+    by_names: dict[frozenset[str], list[Values]]
+    tokens: dict[str, list[str]]
+
+    def fill(self, app: Flask, rule: Rule) -> list[str]:
+        """Paths of `rule`. Raises LookupError when nothing here suits its arguments."""
+        with app.test_request_context(base_url="http://127.0.0.1"):
+            return [app.url_for(rule.endpoint, **values) for values in self._values(rule)]
+
+    def _values(self, rule: Rule) -> list[Values]:
+        if "token" in rule.arguments and rule.arguments == {"token"}:
+            start = rule.rule.split("/")[1]
+            if start not in self.tokens:
+                raise LookupError(f"{rule.rule}: tests/guards/material.py holds no token for /{start}/")
+            return [{"token": token} for token in self.tokens[start]]
+        if rule.arguments not in map(set, self.by_names):
+            raise LookupError(f"{rule.rule}: tests/guards/material.py knows nothing for {sorted(rule.arguments)}")
+        return self.by_names[frozenset(rule.arguments)]
+
+
+def gather(ctx: Context) -> Material:
+    """Look into the store, and make the one-time links that are not there."""
+    with ctx.db.transaction() as conn:
+        tokens = _tokens(ctx, conn)
+        topics = _refs(conn, topic)
+        pair = conn.execute(
+            select(contact.c.ref, topic.c.ref)
+            .join(consent, consent.c.contact == contact.c.id)
+            .join(topic, topic.c.id == consent.c.topic)
+            .order_by(contact.c.id)
+        ).first()
+        assert pair is not None
+        slugs = list(conn.execute(select(topic.c.slug)).scalars())
+        by_names: dict[frozenset[str], list[Values]] = {
+            frozenset(): [{}],
+            frozenset({"topic"}): [{"topic": ref} for ref in topics],
+            frozenset({"campaign"}): [{"campaign": ref} for ref in _refs(conn, campaign)],
+            frozenset({"sender"}): [{"sender": ref} for ref in _refs(conn, sender)],
+            frozenset({"member"}): [{"member": ref} for ref in _refs(conn, staff)[:2]],
+            frozenset({"session"}): [{"session": ref} for ref in _refs(conn, staff_session)[:1]],
+            frozenset({"contact"}): [{"contact": ref} for ref in (pair[0], *_contacts(conn))],
+            frozenset({"contact", "topic"}): [{"contact": pair[0], "topic": pair[1]}],
+            frozenset({"message"}): [{"message": ref} for ref in _refs(conn, message)[:1]],
+            frozenset({"slug"}): [{"slug": slug} for slug in slugs],
+            frozenset({"key"}): [{"key": key} for key in _letters(ctx)],
+            frozenset({"scope"}): [{"scope": scope} for scope in ("promotional", "total")],
+            frozenset({"filename"}): [{"filename": path.name} for path in (ROOT / "static").iterdir()],
+        }
+    return Material(by_names, tokens)
+
+
+def rules(app: Flask) -> Iterator[Rule]:
+    """Every rule of ours; files that Bootstrap-Flask brings are the library's."""
+    yield from (rule for rule in app.url_map.iter_rules() if rule.endpoint != "bootstrap.static")
+
+
+def _refs(conn: Connection, table: Table) -> list[bytes]:
+    return list(conn.execute(select(table.c.ref).order_by(table.c.id)).scalars())
+
+
+def _contacts(conn: Connection) -> list[bytes]:
+    """A person of each fate, the erased among them."""
+    found: list[bytes] = []
+    for state in ("withdrawn", "paused", "none"):
+        query = select(contact.c.ref).join(consent, consent.c.contact == contact.c.id).where(consent.c.state == state)
+        found += conn.execute(query.limit(1)).scalars().all()
+    return found
+
+
+def _tokens(ctx: Context, conn: Connection) -> dict[str, list[str]]:
+    now = ctx.db.now(conn)
+
+    def issue(purpose: Purpose, *refs: bytes | None) -> list[str]:
+        return [ctx.tokens.issue(purpose, ref, now) for ref in refs if ref is not None]
+
+    def mail(*which: ColumnElement[bool]) -> bytes | None:
+        return conn.execute(select(message.c.ref).where(*which).order_by(message.c.id.desc())).scalars().first()
+
+    def question(*which: ColumnElement[bool]) -> bytes | None:
+        return conn.execute(select(confirmation.c.ref).where(*which).order_by(confirmation.c.id)).scalars().first()
+
+    sent = message.c.state == "sent"
+    mails = [mail(sent, message.c.origin == "campaign"), mail(sent, message.c.origin == "confirmation")]
+    mails += [_mail_of(conn, state) for state in ("withdrawn", "paused", "expired")]
+    answers = [confirmation.c.answer.is_(None), *(confirmation.c.answer == one for one in ("confirmed", "declined"))]
+    member = conn.execute(select(staff.c.id)).scalars().first()
+    return {
+        "stop": issue(Purpose.STOP, *mails),
+        "why": issue(Purpose.WHY, *mails),
+        "confirm": issue(Purpose.CONFIRM, *(question(answer) for answer in answers)),
+        "password": issue(Purpose.STAFF_PASSWORD, _one_time(conn, Purpose.STAFF_PASSWORD, member, now)),
+        "set-up": issue(Purpose.SET_UP, _one_time(conn, Purpose.SET_UP, None, now)),
+    }
+
+
+def _mail_of(conn: Connection, state: str) -> bytes | None:
+    query = (
+        select(message.c.ref)
+        .join(campaign, campaign.c.id == message.c.campaign)
+        .join(consent, (consent.c.contact == message.c.contact) & (consent.c.topic == campaign.c.topic))
+        .where(message.c.state == "sent", consent.c.state == state)
+    )
+    return conn.execute(query).scalars().first()
+
+
+def _one_time(conn: Connection, purpose: Purpose, member: int | None, now: int) -> bytes:
+    ref = secrets.token_bytes(16)
+    add_link(conn, now, ref=ref, purpose=purpose.value, expires=now + 3_600_000_000, staff_id=member)
+    return ref
+
+
+def _letters(ctx: Context) -> list[str]:
+    """The newest mails: a confirmation and a campaign's among them."""
+    folder = ctx.settings.instance / "mailbox" / "new"
+    keys = sorted((path.name for path in folder.iterdir()), reverse=True)
+    return [keys[0], keys[len(keys) // 2], keys[-1]]

@@ -1,0 +1,95 @@
+"""Every route says who may use it, and nobody else gets in."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from outreach.services.context import Context
+from outreach.web.auth import ACTORS, OPEN
+from tests.guards.material import Material, gather, rules
+from tests.guards.store import Watch
+from tests.guards.visitors import ALL, VISITOR, WHO, browser, csrf_token
+
+# Open to people without an account. A route joins this list only on purpose.
+FOR_VISITORS = {
+    "GET /",
+    "GET /sign-up/<slug>",
+    "GET /sign-up/received",
+    "POST /sign-up",
+    "GET /sign-in",
+    "POST /sign-in",
+    "GET /forgot",
+    "POST /forgot",
+    "GET /set-up/<token>",
+    "POST /set-up/<token>",
+    "GET /password/<token>",
+    "POST /password/<token>",
+    "GET /mailbox",
+    "POST /mailbox",
+    "GET /mailbox/<key>",
+    "GET /mailbox/<key>/html",
+}
+FOR_RECIPIENTS = {
+    "GET /confirm/<token>",
+    "POST /confirm/<token>",
+    "GET /confirm/<token>/never",
+    "POST /confirm/<token>/never",
+    "GET /stop/<token>",
+    "POST /stop/<token>",
+    "POST /stop/<token>/press",
+    "POST /undo",
+    "GET /why/<token>",
+    "POST /why/<token>",
+}
+WITHOUT_DOOR = {"static"}  # files, the same for everybody
+
+
+@pytest.fixture(scope="module")
+def material(house: Context) -> Material:
+    return gather(house)
+
+
+def _actors(site: Flask, rule: Rule) -> frozenset[str]:
+    actors: frozenset[str] = getattr(site.view_functions[rule.endpoint], "actors", frozenset())
+    return actors
+
+
+def _methods(rule: Rule) -> list[str]:
+    return sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+
+
+def test_every_route_names_its_actors(site: Flask) -> None:
+    silent = {rule.rule for rule in rules(site) if not _actors(site, rule) and rule.endpoint not in WITHOUT_DOOR}
+    assert silent == set()
+    for rule in rules(site):
+        assert _actors(site, rule) <= ACTORS, rule.rule
+
+
+@pytest.mark.parametrize(("actor", "pinned"), [("visitor", FOR_VISITORS), ("recipient", FOR_RECIPIENTS)])
+def test_what_is_open_to_people_without_an_account_is_pinned(site: Flask, actor: str, pinned: set[str]) -> None:
+    found = {f"{m} {rule.rule}" for rule in rules(site) if actor in _actors(site, rule) for m in _methods(rule)}
+    assert found == pinned
+
+
+@pytest.mark.parametrize("who", [who for who in WHO if who != ALL])
+def test_staffs_routes_refuse_everybody_else(site: Flask, house: Context, material: Material, who: str) -> None:
+    client = browser(site, who)
+    token = csrf_token(client)
+    watch = Watch(Path(house.settings.database.removeprefix("sqlite:///")))
+    tried = 0
+    for rule in rules(site):
+        actors = _actors(site, rule)
+        if rule.endpoint in WITHOUT_DOOR or actors & (OPEN | {who}) or ("staff" in actors and who != VISITOR):
+            continue
+        for method in _methods(rule):
+            answer = client.open(material.fill(site, rule)[0], method=method, data={"csrf_token": token})
+            if who == VISITOR:
+                assert (answer.status_code, answer.location[:8]) == (303, "/sign-in"), (method, rule.rule)
+            else:
+                assert answer.status_code == 403, (method, rule.rule)
+            assert watch.changes() == [], (method, rule.rule)
+            tried += 1
+    watch.close()
+    assert tried > 10

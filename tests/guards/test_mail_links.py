@@ -1,0 +1,157 @@
+"""A mail that is forwarded gives its new reader nothing: its links stop, lower, pause, or explain that one mail."""
+
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.exceptions import HTTPException
+
+from outreach.domain.tokens import MAIL_POWERS, Purpose, purpose_of
+from outreach.services.context import Context
+from outreach.store.schema.consents import consent
+from tests.guards.letters import Letter, read_letters
+from tests.guards.material import gather
+from tests.guards.pages import ADDRESS, Form, Page
+from tests.guards.visitors import VISITOR, browser
+
+# What may be behind a link of a campaign's mail. A route joins this list only on purpose.
+SHOWS = {"recipient.stop_page", "recipient.why_page"}
+ACTS = {"recipient.one_click", "recipient.press", "recipient.change"}
+# The way back for an hour, in the browser that acted: the session it needs is in no mail.
+PUTS_BACK = {"recipient.undo"}
+# Behind a mail that asks: the question, and no more.
+QUESTION = {"recipient.confirm_page", "recipient.answer", "recipient.never_page", "recipient.never"}
+# Where every page of ours leads anybody.
+PUBLIC = {"recipient.start", "recipient.sign_up_page"}
+
+_STATES = ("granted", "paused", "pending", "none", "expired", "withdrawn")
+
+
+@pytest.fixture(scope="module")
+def letters(lived: Path) -> list[Letter]:
+    """Some of every kind."""
+    return read_letters(lived / "instance" / "mailbox", every=37)
+
+
+def _endpoint(site: Flask, url: str, method: str) -> str:
+    try:
+        return str(site.url_map.bind("127.0.0.1").match(urlsplit(url).path, method=method)[0])
+    except HTTPException:
+        return f"nowhere: {method} {url}"
+
+
+def _tokens_of(letter: Letter) -> list[str]:
+    return [url.rsplit("/", 1)[1] for url in letter.links]
+
+
+def test_a_campaigns_mail_holds_links_that_stop_and_explain_only(letters: list[Letter]) -> None:
+    campaigns = [letter for letter in letters if letter.is_campaign]
+    assert len(campaigns) > 20
+    for letter in campaigns:
+        assert {purpose_of(token) for token in _tokens_of(letter)} == {Purpose.STOP, Purpose.WHY}
+        assert Purpose.STOP.powers | Purpose.WHY.powers <= MAIL_POWERS
+        assert len(set(_tokens_of(letter))) == 2
+
+
+def test_a_mail_that_asks_holds_one_link_and_nothing_else(letters: list[Letter]) -> None:
+    questions = [letter for letter in letters if "confirm" in letter.subject]
+    assert len(questions) > 5
+    for letter in questions:
+        assert [purpose_of(token) for token in _tokens_of(letter)] == [Purpose.CONFIRM]
+
+
+def test_links_hold_no_address(letters: list[Letter]) -> None:
+    for letter in letters:
+        for url in letter.links:
+            assert "@" not in url and "%40" not in url
+            assert letter.to.partition("@")[0] not in url
+
+
+def _reach(site: Flask, client: FlaskClient, starts: list[str]) -> tuple[set[str], list[tuple[str, Form]]]:
+    """Where the links lead, and the forms found there; pages open to all are not walked further."""
+    shown: set[str] = set()
+    forms: list[tuple[str, Form]] = []
+    asked: set[str] = set()
+    waiting = list(starts)
+    while waiting:
+        url = waiting.pop()
+        path = urlsplit(url).path
+        if path in asked:
+            continue
+        asked.add(path)
+        endpoint = _endpoint(site, path, "GET")
+        shown.add(endpoint)
+        if endpoint in PUBLIC:
+            continue
+        page = Page(client.get(url).text)
+        waiting += [urljoin(url, link) for link in page.links if not link.startswith("mailto:")]
+        forms += [(urljoin(url, form.action), form) for form in page.forms]
+    return shown, forms
+
+
+def test_a_stranger_with_a_campaigns_mail_can_only_reduce(site: Flask, house: Context, letters: list[Letter]) -> None:
+    acted = 0
+    for letter in [letter for letter in letters if letter.is_campaign][:12]:
+        client = browser(site, VISITOR)
+        shown, forms = _reach(site, client, list(letter.links))
+        assert shown <= SHOWS | PUBLIC
+        assert {_endpoint(site, url, form.method.upper()) for url, form in forms} <= ACTS
+        acted += len(forms)
+        for url in letter.links:
+            assert ADDRESS.findall(client.get(url).text.replace("privacy@northfield.example", "")) == []
+        for url, form in forms:
+            for button in form.buttons:
+                before = _all_states(house)
+                client.post(url, data=dict([*form.fields, button]))
+                _assert_only_less(before, _all_states(house))
+        again, left = _reach(site, client, list(letter.links))
+        assert again <= SHOWS | PUBLIC
+        assert {_endpoint(site, url, form.method.upper()) for url, form in left} <= ACTS | PUTS_BACK
+    assert acted > 12
+
+
+def test_what_a_stranger_stopped_nobody_else_can_undo(site: Flask, house: Context, letters: list[Letter]) -> None:
+    letter = next(letter for letter in letters[20:] if letter.is_campaign)
+    (url,) = {link for link in letter.links if "/stop/" in link}
+    client = browser(site, VISITOR)
+    client.post(url, data={"List-Unsubscribe": "One-Click"})
+    stopped = _all_states(house)
+    _, forms = _reach(site, browser(site, VISITOR), list(letter.links))
+    assert PUTS_BACK.isdisjoint({_endpoint(site, action, form.method.upper()) for action, form in forms})
+    assert _all_states(house) == stopped
+
+
+def test_behind_a_question_is_only_the_question(site: Flask, letters: list[Letter]) -> None:
+    for letter in [letter for letter in letters if not letter.is_campaign][:8]:
+        shown, forms = _reach(site, browser(site, VISITOR), list(letter.links))
+        assert shown <= QUESTION | PUBLIC
+        assert {_endpoint(site, url, form.method.upper()) for url, form in forms} <= QUESTION
+
+
+def test_a_token_opens_nothing_but_its_own_door(site: Flask, house: Context) -> None:
+    tokens = gather(house).tokens
+    client = browser(site, VISITOR)
+    for own, some in tokens.items():
+        for place in tokens.keys() - {own}:
+            for token in some:
+                status = client.get(f"/{place}/{token}").status_code
+                assert status == (409 if place == "set-up" else 404), (own, place)  # 409: set up already
+
+
+def _all_states(house: Context) -> dict[tuple[int, int], tuple[str, int | None]]:
+    with house.db.reading() as conn:
+        rows = conn.execute(select(consent.c.contact, consent.c.topic, consent.c.state, consent.c.own_n)).all()
+    return {(row.contact, row.topic): (row.state, row.own_n) for row in rows}
+
+
+def _assert_only_less(
+    before: dict[tuple[int, int], tuple[str, int | None]], after: dict[tuple[int, int], tuple[str, int | None]]
+) -> None:
+    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    assert len({contact for contact, _ in changed}) <= 1
+    for key in changed:
+        (was, _), (now, _) = before[key], after[key]
+        assert _STATES.index(now) >= _STATES.index(was), (was, now)
