@@ -18,7 +18,7 @@ from outreach.web.home import context
 def import_page() -> ResponseReturnValue:
     form = ImportForm()
     report: Report | None = None
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("desk/import.html", form=form, report=None)
     if form.validate():
         act = apply_import if request.form.get("act") == "import" else rehearse_import

@@ -80,7 +80,7 @@ def _topics() -> dict[str, str]:
 
 def _serve(form: Form, template: str, act: Callable[[], object], said: str) -> ResponseReturnValue:
     """Show the form, or act on it and say the same to everybody."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template(template, form=form)
     if form.validate():
         try:
