@@ -14,8 +14,9 @@ from sqlalchemy import Connection, func, select
 
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import InvalidInputError, NotAllowedError, NotFoundError
-from outreach.mail.content import FOOTER_MARK, MASTHEAD_MARK, Filled, Prepared, fill, prepare
-from outreach.mail.footer import Footer, masthead
+from outreach.mail.compose import dress
+from outreach.mail.content import Prepared, fill, prepare
+from outreach.mail.footer import Footer
 from outreach.services.context import Context
 from outreach.services.outbox import queue_test
 from outreach.store import campaigns as rows
@@ -103,7 +104,7 @@ def preview(ctx: Context, actor: Actor, ref: bytes, code: str) -> Preview:
         fields = reader_fields(ContactKeys(ctx.keyring, conn).facts(person.id, box))
         prepared = _prepared(conn, one)
         footer = _footer(conn, one, person.locale, person.code)
-    shown = _dressed(fill(prepared, fields), footer)
+    shown = dress(fill(prepared, fields), footer.sender_name, footer)
     unknown = sorted(name for name in prepared.fields if not fields.get(name))
     octets = len(shown.html.encode()) + len(shown.text.encode())
     return Preview(
@@ -141,7 +142,7 @@ def report_words(ctx: Context, actor: Actor, ref: bytes) -> WordsReport:
             return WordsReport(tuple(sorted(known)), (), 0)
         prepared = _prepared(conn, one)
         footer = _footer(conn, one, "en", "K7Q2M9XRT4")
-    shown = _dressed(fill(prepared, dict.fromkeys(prepared.fields, "Alexandra")), footer)
+    shown = dress(fill(prepared, dict.fromkeys(prepared.fields, "Alexandra")), footer.sender_name, footer)
     octets = len(shown.html.encode()) + len(shown.text.encode())
     return WordsReport(tuple(sorted(known)), tuple(sorted(prepared.fields - known)), octets)
 
@@ -213,15 +214,6 @@ def _footer(conn: Connection, one: Campaign, locale: str, code: str) -> Footer:
 
 def _text_for(texts: list[Promise], locale: str) -> Promise | None:
     return next((text for text in texts if text.locale == locale), texts[0] if texts else None)
-
-
-def _dressed(filled: Filled, footer: Footer) -> Filled:
-    shown = footer.render()
-    html = filled.html.replace(MASTHEAD_MARK, masthead(footer.sender_name), 1)
-    before, _, after = html.rpartition(FOOTER_MARK)
-    return Filled(
-        filled.subject, filled.preheader, before + shown.html + after, f"{filled.text.rstrip()}\n\n{shown.text}"
-    )
 
 
 def _fields_met(ctx: Context, conn: Connection, topic_id: int) -> set[str]:

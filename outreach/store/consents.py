@@ -1,18 +1,16 @@
 """Consent rows, their append-only events and the texts people agreed to: set-wise SQL, no rule of its own."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.engine import Row
 
+from outreach.store.decide import DEFAULT_TOTAL
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
 from outreach.store.schema.organisation import cap
 from outreach.store.schema.people import contact, mailbox
-
-DEFAULT_CEILING = (4, 7 * 86_400)
-"""At most so many mails in so many seconds, all but service mail, while no total cap is set."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +189,7 @@ def current_texts(conn: Connection, topic_ids: Collection[int], locales: Sequenc
 def total_ceiling(conn: Connection) -> tuple[int, int]:
     """(n, seconds): the total ceiling now printed at sign-up, the tightest where there are several."""
     rows = conn.execute(select(cap.c.n, cap.c.window).where(cap.c.scope == "total", cap.c.ended.is_(None))).all()
-    return min(((row.n, row.window) for row in rows), key=lambda cap: cap[0] / cap[1], default=DEFAULT_CEILING)
+    return min(((row.n, row.window) for row in rows), key=lambda cap: cap[0] / cap[1], default=astuple(DEFAULT_TOTAL))
 
 
 def set_ceiling(conn: Connection, contacts: Collection[int], ceiling: tuple[int, int]) -> None:
