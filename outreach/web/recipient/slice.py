@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import Blueprint, flash, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale, gettext
+from werkzeug.exceptions import HTTPException
 
 from outreach import translations
 from outreach.domain.errors import NotFoundError, TokenError, TokenExpiredError
@@ -113,3 +114,14 @@ def _foreign(_error: TokenError) -> ResponseReturnValue:
 @blueprint.errorhandler(NotFoundError)
 def _missing(_error: NotFoundError) -> ResponseReturnValue:
     return lost(gettext("There is nothing here"), gettext("What was here is gone, or is no longer offered."), 404)
+
+
+@blueprint.errorhandler(HTTPException)
+def _refused(error: HTTPException) -> ResponseReturnValue | HTTPException:
+    if error.code == 429:
+        text = gettext("Too many requests came from your network. Nothing was lost; wait a minute and try again.")
+        return lost(gettext("A little slower, please"), text, 429)
+    if error.code == 400:
+        text = gettext("Nothing was changed. Open the page again and use its buttons.")
+        return lost(gettext("This request could not be read"), text, 400)
+    return error

@@ -133,3 +133,12 @@ def test_pages_are_small_and_need_no_script(client: Browser, world: World, path:
     assert len(style.encode()) < 8_000
     assert "<script" not in page
     assert "style=" not in page
+
+
+def test_too_many_posts_from_one_network_are_told_so_in_the_readers_language(client: Browser, world: World) -> None:
+    world.topic()
+    statuses = {client.post("/sign-up", data={"address": "x"}).status_code for _ in range(120)}
+    assert statuses == {422}
+    answer = client.post("/sign-up?lang=sv", data=FORM)
+    assert answer.status_code == 429
+    assert "Lite långsammare, tack" in answer.get_data(as_text=True)
