@@ -23,6 +23,7 @@ from outreach.services.context import Context
 from outreach.services.expiry import expire
 from outreach.services.requests import process_requests
 from outreach.services.seal import seal
+from outreach.services.sessions import forget_old_sessions
 from outreach.services.staff_passwords import process_staff_requests
 
 log = structlog.get_logger()
@@ -57,6 +58,7 @@ def _lead(ctx: Context, epoch: int, stopping: threading.Event) -> None:
         (lambda: finish_campaigns(ctx), 1),
         (lambda: sweep_cancelled(ctx), 1),
         (lambda: expire(ctx), 20),
+        (lambda: forget_old_sessions(ctx), 3600),
         (lambda: reap_dead(ctx, ctx.settings.instance / "journal"), 5),
         (lambda: reap_expired(ctx), 20),
         (lambda: _seal(ctx, epoch, stopping), 1),

@@ -1,0 +1,91 @@
+"""`python -m bench.same_answer`: whether the public doors take the same time for known, unknown and barred addresses.
+
+Three kinds of address go through each door in turn, over a store with ten thousand people; medians of the same run are
+compared. 1.00 means nothing can be told from the time. Prints
+`same_answer sign_up_known=… sign_up_barred=… sign_in_known=… forgot_known=…`, each a ratio to the unknown address.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import insert
+
+from outreach.app import create_app
+from outreach.config import Settings
+from outreach.domain import addresses
+from outreach.services.context import Context, open_context
+from outreach.services.passwords import hash_password
+from outreach.store.boxes import ContactKeys
+from outreach.store.migrate import upgrade
+from outreach.store.newcomers import Newcomer, ensure_contacts
+from outreach.store.schema.organisation import staff
+from outreach.store.schema.people import suppression
+from tests.factories import World
+
+_PEOPLE = 10_000
+_ROUNDS = 150
+_WARM_UP = 20
+_BARRED, _KNOWN, _COLLEAGUE = "person2@example.org", "person1@example.org", "person3@example.org"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        ctx = open_context(Settings(instance=Path(folder), http_limit="1000000/minute", sign_in_limit="1000000/minute"))
+        upgrade(ctx.db)
+        slug = _fill(ctx)
+        app = create_app(ctx, testing=True)
+        app.config["WTF_CSRF_ENABLED"] = False
+        sign_up = _times(lambda address: _post(app, "/sign-up", {"address": address, "topics": slug, "page": slug}))
+        sign_in = _times(lambda address: _post(app, "/sign-in", {"address": address, "password": "not the password"}))
+        forgot = _times(lambda address: _post(app, "/forgot", {"address": address}))
+        ctx.db.dispose()
+    figures = {
+        "sign_up_known": sign_up["known"] / sign_up["unknown"],
+        "sign_up_barred": sign_up["barred"] / sign_up["unknown"],
+        "sign_in_known": sign_in["staff"] / sign_in["unknown"],
+        "forgot_known": forgot["staff"] / forgot["unknown"],
+    }
+    print("same_answer " + " ".join(f"{name}={value:.2f}" for name, value in figures.items()))
+
+
+def _fill(ctx: Context) -> str:
+    """People, a barred one, a colleague; returns the slug of a topic."""
+    world = World(ctx)
+    world.topic()
+    with ctx.db.transaction() as conn:
+        keys = ContactKeys(ctx.keyring, conn)
+        everybody = [Newcomer(addresses.parse(f"person{number}@example.org"), "en", "UTC") for number in range(_PEOPLE)]
+        people = ensure_contacts(conn, ctx.keyring, keys, everybody, now=world.now)
+        barred = ctx.keyring.blind("address", _BARRED)
+        row = {"key": barred, "scope": "address", "kind": "never", "lift": "officer", "since": world.now}
+        conn.execute(insert(suppression).values(row))
+        colleague = people[ctx.keyring.blind("address", _COLLEAGUE)]
+        values = {"ref": bytes(16), "contact": colleague.id, "roles": "marketer", "created": world.now}
+        conn.execute(insert(staff).values(values | {"password_hash": hash_password("correct horse battery")}))
+    return "topic-1"
+
+
+def _post(app: Flask, path: str, form: dict[str, str]) -> None:
+    status = app.test_client().post(path, data=form).status_code
+    assert status in {200, 303, 401, 422}, status
+
+
+def _times(door: Callable[[str], None]) -> dict[str, float]:
+    """Median seconds of each kind of address, taken in turn."""
+    kinds = {"known": _KNOWN, "barred": _BARRED, "staff": _COLLEAGUE, "unknown": "nobody@example.net"}
+    seen: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for number in range(_ROUNDS + _WARM_UP):
+        for kind, address in kinds.items():
+            began = time.perf_counter()
+            door(address)
+            if number >= _WARM_UP:
+                seen[kind].append(time.perf_counter() - began)
+    return {kind: statistics.median(times) for kind, times in seen.items()}
+
+
+if __name__ == "__main__":
+    main()
