@@ -128,9 +128,13 @@ class Reckoning:
                 self._account(person, campaign, held.pop((person.to, campaign.subject), []))
         for (to, subject), lines in held.items():
             self._fault("lost", f"“{subject}” has {len(lines)} rows for {self._name(to)}, who is not in its audience")
+        reached = {letter.to for letter in self.post.letters}
+        kept = {line.to for line in self.lines}
         for person in self.crowd.people:
-            if person.answer is not Answer.GONE and not self.post.to(person.to):
+            if person.answer is not Answer.GONE and person.to not in reached:
                 self._fault("lost", f"person {person.number} never got their confirmation mail")
+            if person.answer is not Answer.YES and person.to in kept:
+                self.tally.faults.append(f"person {person.number} never agreed and is still held after two weeks")
 
     def _account(self, person: Person, campaign: Campaign, lines: list[Line]) -> None:
         if not person.agreed(campaign.topic):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, create_engine, inspect, text
 from outreach.config import Settings, load_keyring
 from outreach.store.boxes import ContactKeys
 from tests.acceptance.postman import wait_for
-from tests.acceptance.product import Product
+from tests.acceptance.product import DAY, Product
 
 Snapshot = dict[str, Counter[bytes]]
 
@@ -25,6 +25,12 @@ SELECT (SELECT COUNT(*) FROM message WHERE state IN ('claimed', 'attempted')
              WHERE m.campaign = campaign.id AND m.state IN ('planned', 'claimed', 'attempted', 'waiting'))))
      + (SELECT COUNT(*) FROM request WHERE settled IS NULL AND not_before <= :now)
      + (SELECT COUNT(*) FROM audit_pending)
+"""
+_OLD = """
+SELECT (SELECT COUNT(*) FROM confirmation WHERE expires <= :now
+          AND (answered IS NULL OR answer = 'declined' AND evidence_box IS NOT NULL))
+     + (SELECT COUNT(*) FROM request WHERE settled < :now - 7 * :day)
+     + (SELECT COUNT(*) FROM mail_budget WHERE at < :now - :day)
 """
 _MESSAGES = """
 SELECT m.id, m.ref, m.origin, m.state, m.reason, m.contact, c.address_key, c.address_box, p.name AS campaign
@@ -65,23 +71,25 @@ class Books:
         finally:
             engine.dispose()
 
-    def _busy(self) -> int:
+    def _count(self, query: str) -> int:
         now = int((time.time() + self.product.shift) * 1_000_000)
+        params = {"now": now, "day": DAY * 1_000_000}
         with self._open() as connection:
-            return int(connection.execute(text(_BUSY), {"now": now}).scalar_one())
+            return int(connection.execute(text(query), params).scalar_one())
 
     def rest(self, *, seconds: float = 300) -> None:
         """Wait until nothing is due, nothing is under way and everything is sealed, twice in a row."""
         looks = [1]
 
         def is_quiet() -> bool:
-            looks.append(self._busy())
+            looks.append(self._count(_BUSY))
             return not any(looks[-2:])
 
         wait_for("the product to come to rest", is_quiet, seconds=seconds, every=0.2)
 
     def still(self) -> Snapshot:
-        """A snapshot once nothing moves any more."""
+        """A snapshot once nothing moves any more, and what is past its time is gone."""
+        wait_for("what is old to be forgotten", lambda: not self._count(_OLD))
         self.rest()
         taken = [self.snapshot()]
 

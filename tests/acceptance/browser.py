@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin, urlsplit
 
 _FORM = "application/x-www-form-urlencoded"
-_connections = threading.local()
+_guard = threading.Lock()
+_idle: dict[int, list[http.client.HTTPConnection]] = {}
 
 
 @dataclass
@@ -198,17 +199,35 @@ class Browser:
 def _exchange(
     port: int, method: str, target: str, body: bytes | None, headers: dict[str, str]
 ) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
-    """Over this thread's own open connection; a second try only where the first met a connection closed meanwhile."""
-    for _ in range(2):
-        held: dict[int, http.client.HTTPConnection] = _connections.__dict__.setdefault("held", {})
-        is_reused = port in held
-        connection = held.setdefault(port, http.client.HTTPConnection("127.0.0.1", port, timeout=60))
+    """Over an open connection; a second try only where the first met a connection closed meanwhile."""
+    while True:
+        connection = _take(port)
+        is_reused = connection is not None
+        connection = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request(method, target, body, headers)
             answer = connection.getresponse()
-            return answer.status, tuple(answer.getheaders()), answer.read()
+            content = answer.read()
         except (http.client.BadStatusLine, ConnectionError):
-            held.pop(port).close()
+            connection.close()
             if not is_reused:
                 raise
-    raise AssertionError("the web server keeps closing its connections")
+            continue
+        except BaseException:
+            connection.close()
+            raise
+        with _guard:
+            _idle.setdefault(port, []).append(connection)
+        return answer.status, tuple(answer.getheaders()), content
+
+
+def _take(port: int) -> http.client.HTTPConnection | None:
+    with _guard:
+        return _idle[port].pop() if _idle.get(port) else None
+
+
+def hang_up(port: int) -> None:
+    """Close what is kept open to a product that ends."""
+    with _guard:
+        for connection in _idle.pop(port, []):
+            connection.close()

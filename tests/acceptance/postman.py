@@ -111,6 +111,11 @@ class Postman:
                 self.letters.append(Letter(handed, self._letters.read(handed.size)))
         return self
 
+    def close(self) -> None:
+        """Close the files; what was read stays."""
+        self._ledger.close()
+        self._letters.close()
+
     def to(self, address: str) -> list[Letter]:
         return [letter for letter in self.letters if letter.to == address]
 
@@ -141,7 +146,11 @@ def postman(folder: Path, plans: dict[str, list[int]]) -> Iterator[Postman]:
     process = subprocess.Popen([sys.executable, Path(__file__).with_name("relay.py"), folder])
     try:
         wait_for("the SMTP server", (folder / "port").exists, every=0.02)
-        yield Postman(folder, int((folder / "port").read_text()))
+        here = Postman(folder, int((folder / "port").read_text()))
+        try:
+            yield here
+        finally:
+            here.close()
     finally:
         process.kill()
         process.wait()

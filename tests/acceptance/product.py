@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.acceptance.browser import Browser
+from tests.acceptance.browser import Browser, hang_up
 from tests.acceptance.postman import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -177,6 +177,8 @@ def running(product: Product) -> Iterator[Running]:
         here.kill(_below(process.pid))
         print("\n".join(product.printed.splitlines()[-40:]), file=sys.stderr)
         raise
+    finally:
+        hang_up(product.port)
     here.stop()
 
 
