@@ -5,6 +5,7 @@ A tick is a nudge, never a list: every job asks the database what is due, so a m
 
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -34,7 +35,8 @@ _WAIT_TO_LEAD_SECONDS = 1.0
 def run_engine(ctx: Context, stopping: threading.Event) -> None:
     """Run until `stopping` is set. Only one engine leads; another started beside it waits for its turn."""
     worker = Worker(ctx, connect=partial(SmtpTransport, hello=ctx.settings.public_host), stopping=stopping)
-    sending = threading.Thread(target=worker.run, name="worker", daemon=False)
+    failed = threading.Event()
+    sending = threading.Thread(target=_send, args=(worker, failed), name="worker", daemon=False)
     sending.start()
     try:
         while not stopping.is_set():
@@ -45,6 +47,18 @@ def run_engine(ctx: Context, stopping: threading.Event) -> None:
     finally:
         stopping.set()
         sending.join()
+    if failed.is_set():
+        sys.exit(1)
+
+
+def _send(worker: Worker, failed: threading.Event) -> None:
+    """A worker that meets something nobody foresaw ends the process: started again, it reaps its own journal."""
+    try:
+        worker.run()
+    except Exception as error:
+        log.critical("engine.worker", error=type(error).__name__, where=_where(error))
+        failed.set()
+        worker.stopping.set()
 
 
 def _lead(ctx: Context, epoch: int, stopping: threading.Event) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row
 
 from outreach.domain.errors import OutreachError
@@ -20,6 +21,8 @@ from outreach.services.campaign_content import reader_fields
 from outreach.services.context import Context
 from outreach.store import letters as store
 from outreach.store.boxes import ContactKeys
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,10 @@ def write_letters(ctx: Context, ids: Sequence[int], decided_at: float) -> Letter
         for row in rows:
             try:
                 relay, parcel, shown = _write(desk, row, decided_at)
-            except (OutreachError, ValueError) as error:
-                letters.failed.append(Outcome(row.id, Result.FAILED, reply=f"Not sent, it could not be made: {error}"))
+            except Exception as error:  # whatever is wrong with one letter, the others go
+                log.error("pipeline.unsendable", message=row.ref.hex(), error=type(error).__name__)
+                why = str(error) if isinstance(error, OutreachError) else type(error).__name__
+                letters.failed.append(Outcome(row.id, Result.FAILED, reply=f"Not sent, it could not be made: {why}"))
                 continue
             letters.parcels.setdefault(relay, []).append(parcel)
             if row.origin == "confirmation":

@@ -50,7 +50,7 @@ def _settled(outcome: Outcome, row: Any, now: int) -> Settled | None:
         case Result.SENT:
             return Settled(outcome.message_id, "sent", counted=now, code=outcome.code)
         case Result.FAILED:
-            reason = "address" if outcome.bad_address else "refused"
+            reason = "address" if outcome.bad_address else "refused" if outcome.code is not None else "unsendable"
             return Settled(outcome.message_id, "failed", reason, code=outcome.code)
         case Result.UNKNOWN if row.origin == "confirmation" and row.attempts < _SENDABLE_ONCE_MORE:
             return None  # a confirmation is simply sent once more
@@ -67,6 +67,7 @@ def _try_again(conn: Connection, now: int, outcome: Outcome, row: Any) -> None:
         values["attempts"] = message.c.attempts - 1  # it was never begun
     else:
         values["due"] = now + retry_delay(row.attempts, reached=outcome.code is not None)
+    if outcome.code is not None and outcome.result is not Result.PUT_BACK:
         body = {"attempt": row.attempts, "code": outcome.code, "due": values["due"]}
         entry = Entry(kind="message.deferred", actor="engine", contact=row.contact, topic=row.topic,
                       campaign=row.campaign, message=row.ref, body=body)  # fmt: skip

@@ -12,7 +12,8 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from outreach.config import Relay
-from outreach.mail.transport import Outcome, Transport
+from outreach.domain.errors import SettingsError
+from outreach.mail.transport import Outcome, Result, Transport
 from outreach.pipeline.claim import claim_next, decide_again
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.letters import Letters, write_letters
@@ -26,9 +27,10 @@ log = structlog.get_logger()
 SECONDS_A_BATCH = 2.0
 """A batch is what the relay takes in two seconds at its present pace: no decision grows older than that unused."""
 
-_FEWEST, _MOST = 16, 500
+_FEWEST, _MOST = 8, 500
 _IDLE_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
+_LONGEST_REST_SECONDS = 60.0
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Pace:
         return max(_FEWEST, min(_MOST, int(self.per_second * SECONDS_A_BATCH)))
 
     def saw(self, messages: int, seconds: float) -> None:
-        if messages >= _FEWEST // 2:
+        if messages:
             self.per_second += 0.5 * (messages / max(seconds, 0.001) - self.per_second)
 
 
@@ -58,6 +60,7 @@ class Worker:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.journals = self.ctx.settings.instance / "journal"
         self._transports: dict[str, Transport] = {}
+        self._rest_seconds = 0.0
 
     def run(self) -> None:
         """Until `stopping` is set: what is claimed by then is put back, what is begun is finished."""
@@ -90,11 +93,22 @@ class Worker:
             return True
         began = time.monotonic()
         letters = write_letters(self.ctx, decided.ids, decided.at)
-        outcomes = [*letters.failed, *self._hand_off(letters, journal)]
-        self.pace.saw(len(outcomes), time.monotonic() - began)
-        self._record(outcomes, letters.evidence)
+        handed = self._hand_off(letters, journal)
+        tried = [one for one in handed if one.result is not Result.PUT_BACK]
+        self.pace.saw(len(tried), time.monotonic() - began)
+        self._record([*letters.failed, *handed], letters.evidence)
         journal.forget()
+        self._rest(tried)
         return True
+
+    def _rest(self, tried: list[Outcome]) -> None:
+        """While no relay answers at all, come back more and more slowly instead of trying everybody in turn."""
+        if any(one.code is not None for one in tried) or not tried:
+            self._rest_seconds = 0.0
+            return
+        self._rest_seconds = min(self._rest_seconds * 2 or _RETRY_SECONDS, _LONGEST_REST_SECONDS)
+        log.warning("pipeline.relay-unreachable", seconds=self._rest_seconds)
+        self.stopping.wait(self._rest_seconds)
 
     def _held_back(self) -> bool:
         """Whether real mail must wait: an organisation that does not say who it is may not send any."""
@@ -106,10 +120,18 @@ class Worker:
     def _hand_off(self, letters: Letters, journal: WorkerJournal) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for relay, parcels in letters.parcels.items():
-            if relay not in self._transports:
-                self._transports[relay] = self.connect(self.ctx.settings.relay(relay))
-            outcomes += self._transports[relay].hand_off(parcels, journal, lambda _id: self.stopping.is_set())
+            try:
+                transport = self._transport(relay)
+            except SettingsError as error:
+                outcomes += [Outcome(one.message_id, Result.DEFERRED, reply=str(error)) for one in parcels]
+            else:
+                outcomes += transport.hand_off(parcels, journal, lambda _id: self.stopping.is_set())
         return outcomes
+
+    def _transport(self, relay: str) -> Transport:
+        if relay not in self._transports:
+            self._transports[relay] = self.connect(self.ctx.settings.relay(relay))
+        return self._transports[relay]
 
     def _record(self, outcomes: list[Outcome], evidence: dict[int, bytes]) -> None:
         """The database may be away just now; what the relay said must not be lost, so try until it is written."""

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from outreach.domain.actors import CONSOLE
+from outreach.domain.errors import SettingsError
 from outreach.mail.transport import Outcome, Parcel, Result
 from outreach.pipeline.claim import claim_next, decide_again
 from outreach.services.outbox import queue_confirmation, queue_notice
@@ -257,4 +258,35 @@ def test_a_mail_that_cannot_be_made_fails_alone(line: Line, world: World, author
     line.plan()
     line.rounds()
     assert line.states(one)[normal.id] == ("sent", None)
-    assert line.states(one)[broken.id][0] == "failed"
+    assert line.states(one)[broken.id] == ("failed", "unsendable")
+
+
+def test_an_unreachable_relay_costs_nobody_a_refusal(
+    line: Line, world: World, author: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = ready(line, world, author)
+    rests: list[float] = []
+    monkeypatch.setattr(line.worker.stopping, "wait", rests.append)
+    line.relay.script = lambda parcel: Outcome(parcel.message_id, Result.DEFERRED, reply="connection refused")
+    for _ in range(3):
+        line.rounds(1)
+        line.pass_hours(0.2)
+    assert rests == [1.0, 2.0, 4.0]
+    assert line.entries("message.deferred") == []
+    line.relay.script = lambda parcel: Outcome(parcel.message_id, Result.SENT, code=250)
+    line.rounds()
+    assert list(line.states(one).values()) == [("sent", None)]
+
+
+def test_a_sender_whose_relay_is_not_configured_waits_for_it(
+    line: Line, world: World, author: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = ready(line, world, author)
+
+    def missing(_settings: object, name: str) -> None:
+        raise SettingsError(f"relays: no relay named “{name}” is configured")
+
+    monkeypatch.setattr(type(line.ctx.settings), "relay", missing)
+    monkeypatch.setattr(line.worker.stopping, "wait", lambda _seconds: None)
+    line.rounds(1)
+    assert list(line.states(one).values()) == [("planned", None)]
