@@ -180,7 +180,7 @@ class Reckoning:
         about = {letter.handed: topics.get(letter.subject) for letter in self._known()}
         for handed in self.post.handed:
             stopped = self.crowd.stopped.get(handed.to)
-            if stopped is None or handed.begun <= stopped + GRACE:
+            if stopped is None or handed.begun - handed.late <= stopped + GRACE:
                 continue
             person = self.persons[handed.to]
             topic = about.get(handed, GARDEN if person.ticked == (GARDEN,) else None)

@@ -22,10 +22,14 @@ _URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:)]")
 
 @dataclass(frozen=True)
 class Handed:
-    """One line of the ledger. `begun`: MAIL FROM, `ended`: our answer (time.monotonic()); `code` 0: the client left."""
+    """One line of the ledger. `begun`: MAIL FROM, `ended`: our answer (time.monotonic()); `code` 0: the client left.
+
+    `late`: how many seconds after its arrival the server may have read it, on a busy machine.
+    """
 
     begun: float
     ended: float
+    late: float
     to: str
     code: int
     at: int

@@ -132,7 +132,6 @@ class Rehearsal:
         for passed in RETRIES:
             self.product.move_clock(passed)
             self.books.rest()
-        self.product.move_clock(DAY)
 
     def _two_campaigns(self, office: Office) -> None:
         """Both at once to overlapping audiences; people stop while mail goes out; the engine dies twice."""
