@@ -12,7 +12,7 @@ from outreach.config import Settings, load_settings
 from outreach.domain.errors import OutreachError
 from outreach.engines.demonstration import Demonstration, keep_sign_in
 from outreach.engines.embedded import run_engine, stop_on_signals
-from outreach.engines.together import run_together
+from outreach.engines.together import end_with_parent, run_together
 from outreach.logs import configure_logs
 from outreach.mail.demo import DemoServer
 from outreach.services.context import Context, open_context
@@ -87,6 +87,7 @@ def _announce(ctx: Context) -> None:
 @main.command()
 def web() -> None:
     """The web server alone."""
+    end_with_parent()
     with _plainly():
         ctx = _context()
     settings = ctx.settings
@@ -99,6 +100,7 @@ def web() -> None:
 @main.command()
 def engine() -> None:
     """The engine alone: plans, sends, seals."""
+    end_with_parent()
     with _plainly():
         ctx = _context()
         stopping = threading.Event()

@@ -182,7 +182,7 @@ def new_keys(host: str) -> dict[str, object]:
 
 
 def _make_keys(path: Path, host: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

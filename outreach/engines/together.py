@@ -1,13 +1,17 @@
 """`outreach run`: the web and the engine start together and stop together; one that dies is started again."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+_PARENT = "_TOGETHER_WITH"
+_PR_SET_PDEATHSIG = 1
 _PATIENCE_SECONDS = 20.0
 _PAUSE_SECONDS = 1.0
 
@@ -20,7 +24,12 @@ class Child:
     process: subprocess.Popen[bytes] | None = field(default=None)
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "outreach", self.word], start_new_session=True)  # noqa: S603  our own command
+        """Start it, or start it again: what a killed one left behind (a web worker without its master) ends first."""
+        if self.process is not None:
+            self._kill()
+        command = [sys.executable, "-m", "outreach", self.word]
+        environment = os.environ | {_PARENT: str(os.getpid())}
+        self.process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603  our own command
 
     @property
     def has_ended(self) -> bool:
@@ -34,8 +43,24 @@ class Child:
         try:
             self.process.wait(_PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self._kill()
             self.process.wait()
+
+    def _kill(self) -> None:
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def end_with_parent() -> None:
+    """Called by a child of `run`: ask Linux for a TERM when the parent is gone, however it went (prctl(2))."""
+    parent = os.environ.pop(_PARENT, "")
+    if not parent:
+        return
+    with suppress(OSError, AttributeError):  # not Linux: Ctrl-C still ends both
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        sys.exit(0)
 
 
 def run_together(stopping: threading.Event) -> None:

@@ -20,7 +20,7 @@ class Context:
 
 def open_context(settings: Settings) -> Context:
     """Open the store and the key file the settings name."""
-    settings.instance.mkdir(parents=True, exist_ok=True)
+    settings.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
     keyring = load_keyring(settings)
     return Context(
         settings, keyring, Database(settings.database, clock_file=settings.clock_file), Tokens(keyring.tokens)
