@@ -26,7 +26,7 @@ WELCOME = Campaign("A word of welcome", GARDEN, "informational")
 RETRIES = (31 * MINUTE, 61 * MINUTE)
 SEND_SECONDS = 5.0
 CONNECTIONS = 10
-KILLS = 2
+KILLS = 3
 
 
 def rehearse(folder: Path, database_url: str, size: int) -> Tally:
@@ -134,7 +134,7 @@ class Rehearsal:
             self.books.rest()
 
     def _two_campaigns(self, office: Office) -> None:
-        """Both at once to overlapping audiences; people stop while mail goes out; the engine dies twice."""
+        """Both at once to overlapping audiences; people stop while mail goes out; the engine dies thrice."""
         until = datetime.now(UTC) + timedelta(seconds=self.product.shift) + timedelta(days=30)
         first = Campaign("Half price on bulbs", GARDEN, "promotional", priority=1)
         second = Campaign("The plant market", SALES, "promotional", later_until=until.date().isoformat())
@@ -150,6 +150,8 @@ class Rehearsal:
             self.here.kill_engine()
             self._schedule(office, second)
             going.result()
+        self._wait_for_mail(first, audience // 2)
+        self.here.kill_engine()
         self._wait_for_mail(second, len(self.crowd.people) // 50)
         self.here.kill_engine()
         self.books.rest()
