@@ -1,6 +1,7 @@
 """The command line: run the product, its parts, and the offline checks. `python -m outreach --help`."""
 
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 import click
 
 from outreach.config import Settings, load_settings
-from outreach.domain.errors import OutreachError
+from outreach.domain.errors import OutreachError, SettingsError
 from outreach.engines.demonstration import Demonstration, keep_sign_in
 from outreach.engines.embedded import run_engine, stop_on_signals
 from outreach.engines.together import end_with_parent, run_together
@@ -57,6 +58,9 @@ def run() -> None:
 
 def _run_all(ctx: Context) -> None:
     settings = ctx.settings
+    _must_be_free(settings.listen_host, settings.listen_port, "listen_port")
+    if settings.demo_mailbox:
+        _must_be_free("127.0.0.1", settings.demo_smtp_port, "demo_smtp_port")
     stopping = threading.Event()
     stop_on_signals(stopping)
     mailbox = DemoServer(settings) if settings.demo_mailbox else None
@@ -71,11 +75,22 @@ def _run_all(ctx: Context) -> None:
             mailbox.stop()
 
 
+def _must_be_free(host: str, port: int, name: str) -> None:
+    """The web server would share the port with one that runs already, and either might answer."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(f"{name}: cannot listen on {host}:{port}: {error.strerror}") from None
+
+
 def _announce(ctx: Context) -> None:
     click.echo(f"\n  Outreach is at   {ctx.settings.public_url}/")
     if ctx.settings.demo_mailbox:
         click.echo(
-            f"  Its mail goes to {ctx.settings.public_url}/mailbox  (the demo mailbox; nothing leaves this machine)"
+            f"  Its mail goes to {ctx.settings.public_url}/mailbox  (a demo mailbox: nothing leaves this machine)"
         )
     link = make_set_up_link(ctx)
     if link:

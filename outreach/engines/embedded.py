@@ -14,7 +14,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from outreach.domain.errors import AuditError
-from outreach.engines.leader import leading
+from outreach.engines.leader import Leadership, leading
 from outreach.mail.smtp import SmtpTransport
 from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, release_waiting
 from outreach.pipeline.reap import reap_dead, reap_expired
@@ -30,6 +30,7 @@ from outreach.services.staff_passwords import process_staff_requests
 log = structlog.get_logger()
 
 _WAIT_TO_LEAD_SECONDS = 1.0
+_LOOK_SECONDS = 2.0
 
 
 def run_engine(ctx: Context, stopping: threading.Event) -> None:
@@ -40,9 +41,9 @@ def run_engine(ctx: Context, stopping: threading.Event) -> None:
     sending.start()
     try:
         while not stopping.is_set():
-            with leading(ctx) as epoch:
-                if epoch is not None:
-                    _lead(ctx, epoch, stopping)
+            with leading(ctx) as leadership:
+                if leadership is not None:
+                    _lead(ctx, leadership, stopping)
             stopping.wait(_WAIT_TO_LEAD_SECONDS)
     finally:
         stopping.set()
@@ -61,7 +62,8 @@ def _send(worker: Worker, failed: threading.Event) -> None:
         worker.stopping.set()
 
 
-def _lead(ctx: Context, epoch: int, stopping: threading.Event) -> None:
+def _lead(ctx: Context, leadership: Leadership, stopping: threading.Event) -> None:
+    """Tick until told to stop, or until the lock turns out to be lost: then another may lead already."""
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
     jobs: tuple[tuple[Callable[[], object], float], ...] = (
@@ -75,12 +77,13 @@ def _lead(ctx: Context, epoch: int, stopping: threading.Event) -> None:
         (lambda: forget_old_sessions(ctx), 3600),
         (lambda: reap_dead(ctx, ctx.settings.instance / "journal"), 5),
         (lambda: reap_expired(ctx), 20),
-        (lambda: _seal(ctx, epoch, stopping), 1),
+        (lambda: _seal(ctx, leadership.epoch, stopping), 1),
     )
     for number, (job, seconds) in enumerate(jobs):
         scheduler.add_job(_guarded(job), "interval", seconds=seconds, id=str(number), misfire_grace_time=None)
     scheduler.start()
-    stopping.wait()
+    while not stopping.wait(_LOOK_SECONDS) and leadership.still_held():
+        pass
     scheduler.shutdown(wait=True)
 
 

@@ -6,10 +6,12 @@ is refused.
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from sqlalchemy import create_engine, insert, select, text, update
+from sqlalchemy import Connection, create_engine, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from outreach.services.context import Context
@@ -18,15 +20,23 @@ from outreach.store.schema.audit import leader
 _LOCK = 0x6C656164
 
 
+@dataclass(frozen=True)
+class Leadership:
+    """A lock that is held. `still_held` asks the lock itself: a connection may have been lost under it."""
+
+    epoch: int
+    still_held: Callable[[], bool]
+
+
 @contextmanager
-def leading(ctx: Context) -> Iterator[int | None]:
-    """The epoch of this leader while the lock is held; None when somebody else leads."""
+def leading(ctx: Context) -> Iterator[Leadership | None]:
+    """The leadership while the lock is held; None when somebody else leads."""
     if ctx.db.is_sqlite:
         path = ctx.settings.instance / "leader.lock"
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield _next_epoch(ctx)
+            yield Leadership(_next_epoch(ctx), lambda: True)
         except BlockingIOError:
             yield None
         finally:
@@ -35,7 +45,14 @@ def leading(ctx: Context) -> Iterator[int | None]:
     engine = create_engine(ctx.db.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         held = connection.execute(text(f"SELECT pg_try_advisory_lock({_LOCK})")).scalar_one()
-        yield _next_epoch(ctx) if held else None
+        yield Leadership(_next_epoch(ctx), lambda: _answers(connection)) if held else None
+
+
+def _answers(connection: Connection) -> bool:
+    try:
+        return bool(connection.execute(text("SELECT 1")).scalar_one())
+    except DBAPIError:
+        return False
 
 
 def _next_epoch(ctx: Context) -> int:

@@ -1,5 +1,6 @@
 """Writes a batch of letters: from content prepared once, for readers loaded set-wise, each with its own links."""
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row
 
-from outreach.domain.errors import OutreachError
+from outreach.domain.errors import OutreachError, SettingsError
 from outreach.domain.tokens import Purpose
 from outreach.mail import dkim, system
 from outreach.mail.compose import Envelope, Sender, TopicList, compose, message_id
@@ -56,6 +57,9 @@ def write_letters(ctx: Context, ids: Sequence[int], decided_at: float) -> Letter
         for row in rows:
             try:
                 relay, parcel, shown = _write(desk, row, decided_at)
+            except SettingsError as error:  # a key file that is missing is put back one day, and the mail goes then
+                letters.failed.append(Outcome(row.id, Result.DEFERRED, reply=f"Not sent yet: {error}"))
+                continue
             except Exception as error:  # whatever is wrong with one letter, the others go
                 log.error("pipeline.unsendable", message=row.ref.hex(), error=type(error).__name__)
                 why = str(error) if isinstance(error, OutreachError) else type(error).__name__
@@ -107,7 +111,8 @@ def _write(desk: _Desk, row: Row[Any], decided_at: float) -> tuple[str, Parcel, 
     )
     data = compose(envelope, filled, footer)
     parcel = Parcel(row.id, sender.address, address, data, decided_at)
-    return brand.relay, parcel, {"subject": filled.subject, "text": filled.text, "at": desk.now}
+    shown = {"subject": filled.subject, "text": filled.text, "html": filled.html, "at": desk.now}
+    return brand.relay, parcel, shown | {"sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _contents(desk: _Desk, row: Row[Any], brand: Row[Any]) -> tuple[Filled, Footer | None, TopicList | None, str]:
@@ -176,4 +181,7 @@ def _signers(ctx: Context, brand: Row[Any]) -> tuple[dkim.Signer, ...]:
 @lru_cache(maxsize=32)
 def _loaded(path: Path, domain: str, selector: str, _minute: int) -> tuple[dkim.Signer, ...]:
     """Read at most once a minute, so that a new key is taken up without a restart."""
-    return (dkim.Signer(domain=domain, selector=selector, key=dkim.load_key(path.read_bytes())),)
+    try:
+        return (dkim.Signer(domain=domain, selector=selector, key=dkim.load_key(path.read_bytes())),)
+    except (OSError, ValueError):
+        raise SettingsError(f"dkim/{path.name}: the signing key is missing or not readable") from None

@@ -32,7 +32,7 @@ def reap_expired(ctx: Context) -> int:
     _return_claimed(ctx, [row.id for row in rows if row.state == "claimed"])
     lost = [row.id for row in rows if row.state == "attempted"]
     reply = "The worker was lost with its journal"
-    record_outcomes(ctx, [Outcome(one, Result.UNKNOWN, reply=reply) for one in lost], {})
+    record_outcomes(ctx, [Outcome(one, Result.UNKNOWN, reply=reply) for one in lost])
     return len(rows)
 
 
@@ -46,7 +46,7 @@ def _settle_journal(ctx: Context, journal: DeadJournal) -> int:
     _return_claimed(ctx, [row.id for row in rows if row.state == "claimed"])
     outcomes = [_outcome(journal, row.id) for row in rows if row.state == "attempted"]
     for start in range(0, len(outcomes), _BATCH):
-        record_outcomes(ctx, outcomes[start : start + _BATCH], {})
+        record_outcomes(ctx, outcomes[start : start + _BATCH])
     return len(rows)
 
 

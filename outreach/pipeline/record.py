@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from outreach.domain.eligibility import Reason
 from outreach.domain.message import GIVE_UP_AFTER, retry_delay
@@ -17,11 +17,18 @@ from outreach.store.schema.people import suppression
 _SENDABLE_ONCE_MORE = 2
 
 
-def record_outcomes(ctx: Context, outcomes: Sequence[Outcome], evidence: dict[int, bytes]) -> None:
-    """Write what became of a batch, set-wise, in one transaction.
+def keep_evidence(ctx: Context, evidence: dict[int, bytes]) -> None:
+    """Keep boxed confirmations as they are about to be sent, by message id: part of the proof of double opt-in."""
+    if evidence:
+        with ctx.db.transaction() as conn:
+            rows = [{"mid": message_id, "box": box} for message_id, box in evidence.items()]
+            conn.execute(
+                update(message).where(message.c.id == bindparam("mid")).values(body_box=bindparam("box")), rows
+            )
 
-    `evidence`: boxed renderings of confirmations as sent, by message id: part of the proof of double opt-in.
-    """
+
+def record_outcomes(ctx: Context, outcomes: Sequence[Outcome]) -> None:
+    """Write what became of a batch, set-wise, in one transaction."""
     if not outcomes:
         return
     with ctx.db.transaction() as conn:
@@ -29,8 +36,6 @@ def record_outcomes(ctx: Context, outcomes: Sequence[Outcome], evidence: dict[in
         held = hold(conn, [one.message_id for one in outcomes], "attempted")
         mine = [one for one in outcomes if one.message_id in held]
         end_attempts(conn, now, [_attempt(one) for one in mine])
-        for message_id, box in evidence.items():
-            conn.execute(update(message).where(message.c.id == message_id).values(body_box=box))
         settled = [_settled(one, held[one.message_id], now) for one in mine]
         settle(conn, now, [one for one in settled if one is not None], "attempted")
         again = [(one, held[one.message_id]) for one, end in zip(mine, settled, strict=True) if end is None]

@@ -18,7 +18,7 @@ from outreach.pipeline.claim import claim_next, decide_again
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.letters import Letters, write_letters
 from outreach.pipeline.reap import reap_dead
-from outreach.pipeline.record import record_outcomes
+from outreach.pipeline.record import keep_evidence, record_outcomes
 from outreach.services.context import Context
 from outreach.services.controller import ready_for_real_mail
 
@@ -93,10 +93,11 @@ class Worker:
             return True
         began = time.monotonic()
         letters = write_letters(self.ctx, decided.ids, decided.at)
+        keep_evidence(self.ctx, letters.evidence)
         handed = self._hand_off(letters, journal)
         tried = [one for one in handed if one.result is not Result.PUT_BACK]
         self.pace.saw(len(tried), time.monotonic() - began)
-        self._record([*letters.failed, *handed], letters.evidence)
+        self._record([*letters.failed, *handed])
         journal.forget()
         self._rest(tried)
         return True
@@ -133,11 +134,11 @@ class Worker:
             self._transports[relay] = self.connect(self.ctx.settings.relay(relay))
         return self._transports[relay]
 
-    def _record(self, outcomes: list[Outcome], evidence: dict[int, bytes]) -> None:
+    def _record(self, outcomes: list[Outcome]) -> None:
         """The database may be away just now; what the relay said must not be lost, so try until it is written."""
         while True:
             try:
-                return record_outcomes(self.ctx, outcomes, evidence)
+                return record_outcomes(self.ctx, outcomes)
             except DBAPIError as error:
                 log.warning("pipeline.record", error=type(error).__name__, waiting=len(outcomes))
                 time.sleep(_RETRY_SECONDS)

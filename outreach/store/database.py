@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
+from outreach.domain.errors import OutreachError
+
 BUSY_SECONDS = 30
 
 
@@ -35,6 +37,24 @@ class Database:
         """One reading transaction, a consistent snapshot on SQLite. Nothing is written through it."""
         with self.engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """A writing transaction that may move tables. On SQLite foreign keys are checked at its end, not meanwhile."""
+        if not self.is_sqlite:
+            with self.transaction() as connection:
+                yield connection
+            return
+        with self.engine.connect() as connection:
+            connection.connection.execute("PRAGMA foreign_keys=OFF")  # no effect inside a transaction
+            try:
+                connection.execution_options(outreach_immediate=True)
+                with connection.begin():
+                    yield connection
+                    if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                        raise OutreachError("A migration left rows that refer to nothing; nothing was changed.")
+            finally:
+                connection.connection.execute("PRAGMA foreign_keys=ON")
 
     def now(self, connection: Connection) -> int:
         """The database's time in UTC microseconds, plus the rehearsal's shift if there is one."""

@@ -22,9 +22,13 @@ def migration_config() -> Config:
 
 
 def upgrade(db: Database) -> None:
-    """Run what is missing, then put the append-only triggers back wherever a migration moved a table."""
+    """Run what is missing, then put the append-only triggers back wherever a migration moved a table.
+
+    SQLite moves a table by dropping it, which others that refer to it would forbid: there foreign keys are not
+    enforced meanwhile, and all of them are checked before the commit. Raises OutreachError where one is broken.
+    """
     config = migration_config()
-    with db.transaction() as connection:
+    with db.migrating() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         protect(connection, APPEND_ONLY)

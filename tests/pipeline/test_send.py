@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import hashlib
 from typing import Any
 
 import pytest
@@ -9,12 +10,15 @@ from sqlalchemy import delete, insert, select, update
 
 from outreach.domain.actors import CONSOLE
 from outreach.domain.errors import SettingsError
+from outreach.mail import dkim
 from outreach.mail.transport import Outcome, Parcel, Result
 from outreach.pipeline.claim import claim_next, decide_again
 from outreach.services.outbox import queue_confirmation, queue_notice
 from outreach.services.policy import change_caps
+from outreach.store.boxes import ContactKeys
 from outreach.store.schema.campaigns import attempt, campaign, message
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent
+from outreach.store.schema.organisation import sender
 from outreach.store.schema.people import suppression
 from tests.factories import World
 from tests.pipeline.conftest import Line
@@ -290,3 +294,38 @@ def test_a_sender_whose_relay_is_not_configured_waits_for_it(
     monkeypatch.setattr(line.worker.stopping, "wait", lambda _seconds: None)
     line.rounds(1)
     assert list(line.states(one).values()) == [("planned", None)]
+
+
+def test_a_missing_signing_key_delays_and_does_not_burn_a_campaign(line: Line, world: World, author: int) -> None:
+    one = ready(line, world, author)
+    with line.ctx.db.transaction() as conn:
+        conn.execute(update(sender).values(dkim_selector="s1"))
+        brand = conn.execute(select(sender.c.ref)).scalar_one()
+    line.rounds(1)
+    assert line.relay.taken == []
+    assert list(line.states(one).values()) == [("planned", None)]
+    folder = line.ctx.settings.instance / "dkim"
+    folder.mkdir()
+    (folder / f"{brand.hex()}.pem").write_bytes(dkim.make_key())
+    line.pass_hours(0.1)
+    line.rounds()
+    assert b"DKIM-Signature" in line.relay.sent[0].data
+
+
+def test_the_confirmation_as_sent_is_kept_before_it_goes(line: Line, world: World) -> None:
+    """A worker that dies after the hand-off must not take the proof with it."""
+    topic, text = world.topic()
+    person = world.person()
+    _request(line, person, topic, text)
+    kept: list[dict[str, Any]] = []
+
+    def look(parcel: Parcel) -> Outcome:
+        with line.ctx.db.reading() as conn:
+            box = conn.execute(select(message.c.body_box)).scalar_one()
+            kept.append(ContactKeys(line.ctx.keyring, conn).facts(person.id, box))
+        return Outcome(parcel.message_id, Result.SENT, code=250)
+
+    line.relay.script = look
+    line.rounds()
+    assert "/confirm/" in kept[0]["text"]
+    assert kept[0]["sha256"] == hashlib.sha256(line.relay.sent[0].data).hexdigest()
