@@ -139,11 +139,11 @@ def _line(keys: ContactKeys, row: Row[Any]) -> Line:
     return Line(bytes(row.ref), row.origin, row.state, row.reason or "", row.campaign or "", to)
 
 
-def differing(before: Snapshot, after: Snapshot) -> int:
-    """How many rows came, went or changed."""
+def differing(before: Snapshot, after: Snapshot) -> Counter[str]:
+    """By table, how many rows came, went or changed."""
     empty: Counter[bytes] = Counter()
-    changed = 0
+    changed: Counter[str] = Counter()
     for name in before.keys() | after.keys():
         old, new = before.get(name, empty), after.get(name, empty)
-        changed += max((old - new).total(), (new - old).total())
-    return changed
+        changed[name] = max((old - new).total(), (new - old).total())
+    return +changed

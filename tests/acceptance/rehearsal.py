@@ -93,7 +93,9 @@ class Rehearsal:
         urls = {url for letter in letters for url in letter.urls if "/northfield.example/" not in url}
         before = self.books.still()
         scan(self.product, [*PUBLIC_PAGES, *sorted(urls)])
-        self.tally.get_changes += differing(before, self.books.snapshot())
+        changed = differing(before, self.books.snapshot())
+        self.tally.get_changes += changed.total()
+        assert not changed, f"GET and HEAD changed rows of {dict(changed)}\n{self.tally.line()}"
 
     def _letters(self, wanted: Iterable[Person], *, subject: str = "") -> list[tuple[Person, Letter]]:
         """The first mail each of `wanted` got, or the one of this subject."""
