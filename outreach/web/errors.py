@@ -66,7 +66,9 @@ def handle_errors(app: Flask) -> None:
 def page(status: int, text: str = "") -> tuple[str, int]:
     """An error page. `text` must be safe to show to anybody."""
     title = _TITLES.get(status, "Something went wrong here")
-    words = text or _TEXTS.get(status, "It is our fault, and it was noted. Nothing you did was lost on purpose.")
+    words = text or _TEXTS.get(
+        status, "It is our fault, and it was noted. Look whether what you sent was saved before you send it again."
+    )
     return render_template("layout/error.html", title=title, text=words, status=status), status
 
 
