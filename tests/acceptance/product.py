@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 from tests.acceptance.browser import Browser, hang_up
@@ -110,14 +111,33 @@ class Running:
 
     def engine(self) -> int | None:
         """The engine's process id, if it is alive."""
-        return next((pid for pid, command in _children(self.supervisor.pid) if command[-1:] == ["engine"]), None)
+        return self._child("engine")
+
+    def web(self) -> int | None:
+        """The web server's process id, if it is alive."""
+        return self._child("granian")
+
+    def _child(self, word: str) -> int | None:
+        return next((pid for pid, command in _children(self.supervisor.pid) if word in command), None)
 
     def kill_engine(self) -> None:
         """kill -9, and wait until the supervisor has started another."""
-        killed = self.engine()
-        assert killed is not None, "there was no engine to kill"
+        self._kill(self.engine)
+
+    def kill_web(self) -> None:
+        """kill -9, and wait until another answers."""
+        self._kill(self.web)
+        self.wait_for_web()
+
+    def wait_for_web(self) -> None:
+        """Wait until the web answers."""
+        wait_for("the web to answer", lambda: _answers(self), seconds=90)
+
+    def _kill(self, find: Callable[[], int | None]) -> None:
+        killed = find()
+        assert killed is not None, "there was nothing to kill"
         os.kill(killed, signal.SIGKILL)
-        wait_for("another engine", lambda: self.engine() not in {None, killed}, seconds=60)
+        wait_for("another to be started", lambda: find() not in {None, killed}, seconds=60)
 
     def stop(self) -> None:
         """Ctrl-C. What does not end by itself is a fault, and is killed so that nothing is left behind."""
@@ -171,7 +191,7 @@ def running(product: Product) -> Iterator[Running]:
         )
     here = Running(product, process)
     try:
-        wait_for("the web to answer", lambda: _answers(here), seconds=90)
+        here.wait_for_web()
         yield here
     except BaseException:
         here.kill(_below(process.pid))
@@ -186,5 +206,5 @@ def _answers(here: Running) -> bool:
     assert here.supervisor.poll() is None, f"the product ended with {here.supervisor.returncode}"
     try:
         return here.product.browser().ask("GET", "/sign-in").status < 500
-    except OSError:
+    except (OSError, HTTPException):
         return False

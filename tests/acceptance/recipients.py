@@ -4,14 +4,15 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from threading import Lock
 from typing import TypeVar
 
 from tests.acceptance.browser import Browser, Button, Form, Page
 from tests.acceptance.office import TITLES
 from tests.acceptance.people import Answer, Person
-from tests.acceptance.postman import Letter
-from tests.acceptance.product import MINUTE, Product
+from tests.acceptance.postman import Letter, wait_for
+from tests.acceptance.product import MINUTE, Product, Running
 
 AT_ONCE = 12
 ONE_CLICK = b"List-Unsubscribe=One-Click"
@@ -30,25 +31,34 @@ def together(act: Callable[[_Item], _Made], items: Iterable[_Item]) -> list[_Mad
 class Crowd:
     """The people, each in one browser. `stopped`: when (time.monotonic()) somebody's withdrawal was answered 200."""
 
-    product: Product
+    here: Running
     people: list[Person]
+    sent: int = 0
     stopped: dict[str, float] = field(default_factory=dict)
     answers: set[tuple[str, int, bytes]] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
+        self.product = self.here.product
         self._browsers = {one.to: self.product.browser(ip=one.ip, language=one.locale) for one in self.people}
 
     def browser(self, person: Person) -> Browser:
         return self._browsers[person.to]
 
     def sign_up(self) -> None:
-        """Everybody opens the form, then everybody sends it, those who misspell their address once more."""
+        """Everybody opens the form and sends it, those who misspell their address once more; the web dies meanwhile."""
         forms = together(self._open_form, self.people)
         self.product.move_clock(MINUTE)
         corrected = together(self._misspell, zip(self.people, forms, strict=True))
         self.product.move_clock(MINUTE)
-        together(self._send_form, zip(self.people, corrected, strict=True))
+        with ThreadPoolExecutor(1) as aside:
+            killing = aside.submit(self._kill_web_in_the_middle)
+            together(self._send_form, zip(self.people, corrected, strict=True))
+            killing.result()
+
+    def _kill_web_in_the_middle(self) -> None:
+        wait_for("half the people", lambda: self.sent >= len(self.people) // 2, every=0.02)
+        self.here.kill_web()
 
     def _open_form(self, person: Person) -> Page:
         page = self.browser(person).get(f"/sign-up/{person.topics[0]}")
@@ -70,14 +80,25 @@ class Crowd:
         self.note(self.browser(person), self._submit(person, page, person.typed))
 
     def _submit(self, person: Person, page: Page, address: str) -> Page:
-        return self.browser(person).post(page, page.form_with("address"), address=address, topics=person.topics)
+        form = page.form_with("address")
+        return self._insist(lambda: self.browser(person).post(page, form, address=address, topics=person.topics))
+
+    def _insist(self, act: Callable[[], Page]) -> Page:
+        """Where the server dies over it, do it again, as people do."""
+        for _ in range(5):
+            try:
+                return act()
+            except (OSError, HTTPException):
+                self.here.wait_for_web()
+        raise AssertionError("the web does not stay up")
 
     def note(self, browser: Browser, answer: Page) -> None:
         """Keep what the door said: the redirect and the page it leads to, whole."""
         assert answer.status == 303, f"signing up was answered {answer.status}"
-        page = browser.follow(answer)
+        page = self._insist(lambda: browser.follow(answer))
         assert page.status == 200
         with self._lock:
+            self.sent += 1
             self.answers.add((browser.language, answer.status, answer.body + page.body))
 
     def press(self, letters: Iterable[tuple[Person, Letter]]) -> None:

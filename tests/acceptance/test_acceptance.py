@@ -8,7 +8,7 @@ from tests.acceptance.budgets import show_budgets
 from tests.acceptance.rehearsal import rehearse
 from tests.postgresql import Cluster
 
-PEOPLE = 120
+PEOPLE = 100
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
