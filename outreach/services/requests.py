@@ -2,15 +2,19 @@
 
 Bars, budgets and state are looked at here, never at the door, so the door tells nobody anything. Over the budgets of
 a network or in total a request waits; over a mailbox's own, its pending confirmation gains the topics without a mail.
+A request that cannot be opened or taken fails alone: it is kept, and tried again every hour.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import OperationalError
 
 from outreach.domain import addresses
 from outreach.domain.actors import VISITOR, Actor
@@ -34,6 +38,8 @@ _ROUNDS = 10
 _HOUR = 3_600_000_000
 _EVERYBODY = bytes(32)
 _MOST_REMEMBERED = 20
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -63,15 +69,34 @@ def process_requests(ctx: Context) -> int:
             now = ctx.db.now(conn)
             rows = requests.due_requests(conn, now, doors=DOORS, limit=_BATCH)
             batch = _Batch(conn, ctx, now)
-            opened = [batch.open(row) for row in rows]
+            opened = []
+            for row in rows:
+                with failing_alone(conn, now, row):
+                    opened.append(batch.open(row))
             batch.lock(opened)
             for asked in opened:
-                batch.take(asked)
-            batch.write()
+                with failing_alone(conn, now, asked.row):
+                    batch.take(asked)
         done += len(rows)
         if len(rows) < _BATCH:
             break
     return done
+
+
+@contextmanager
+def failing_alone(conn: Connection, now: int, row: Row[Any]) -> Iterator[None]:
+    """Deal with one request so that its failure stops no other: undone, logged by ref, postponed an hour, kept.
+
+    A database that is away or busy is nobody's own failure: that error goes on, and the whole batch is tried again.
+    """
+    try:
+        with conn.begin_nested():
+            yield
+    except OperationalError:
+        raise
+    except Exception as error:
+        log.error("request.failed", request=row.ref.hex(), error=type(error).__name__)
+        requests.postpone_request(conn, row.id, now + _HOUR)
 
 
 class _Batch:
@@ -79,12 +104,9 @@ class _Batch:
 
     def __init__(self, conn: Connection, ctx: Context, now: int) -> None:
         self.conn, self.ctx, self.now = conn, ctx, now
-        self.keys = ContactKeys(ctx.keyring, conn)
         self.house = read_house(conn)
         self._offers: dict[str, dict[bytes, Promise]] = {}
         self._full: dict[bytes, int] = {}
-        self._changes: dict[tuple[int, int], tuple[Actor, Change]] = {}
-        self._entries: list[Entry] = []
 
     def lock(self, opened: Sequence[_Asked]) -> None:
         """Lock everybody we already know, in id order as the pipeline does, so that nobody waits in a ring."""
@@ -94,6 +116,7 @@ class _Batch:
     def take(self, asked: _Asked) -> None:
         """Settle one request, or make it wait."""
         row = asked.row
+        self.keys = ContactKeys(self.ctx.keyring, self.conn)  # of this request: one undone may have made a key
         person = find_by_address(self.conn, self.ctx.keyring, asked.address)
         locale = person.locale if person else asked.facts["locale"]
         offer = self._offer(locale)
@@ -107,11 +130,11 @@ class _Batch:
             requests.postpone_request(self.conn, row.id, mail)
             return
         person = person or self._meet(asked)
-        confirmation = self._ask(asked, person, pending, topics)
-        message = self._send(asked, person, confirmation, mail)
+        confirmation = self._ask(asked, person, pending, topics, is_mailed=mail == "queued")
+        entries = self._send(asked, person, confirmation, mail, topics)
         if mail in {"queued", "merged", "budget"}:
             self._request(asked, person, topics)
-        self._log(asked, person, topics, mail, message)
+        record(self.conn, self.now, *entries)
         requests.settle_request(self.conn, row.id, self.now)
 
     def open(self, row: Row[Any]) -> _Asked:
@@ -162,8 +185,13 @@ class _Batch:
         people = ensure_contacts(self.conn, self.ctx.keyring, self.keys, [newcomer], now=self.now)
         return people[asked.address_key]
 
-    def _ask(self, asked: _Asked, person: Person, pending: Row[Any] | None, topics: Sequence[Promise]) -> int:
-        """The person's pending confirmation, or a new one, now asking about `topics` too."""
+    def _ask(
+        self, asked: _Asked, person: Person, pending: Row[Any] | None, topics: Sequence[Promise], *, is_mailed: bool
+    ) -> int:
+        """The person's pending confirmation, or a new one, now asking about `topics` too.
+
+        Only a mail gives its owner more time to answer: else anybody could have an address kept for ever.
+        """
         told = {"request": asked.row.ref.hex(), "door": asked.row.door, **asked.facts}
         told["ticked"] = [topic.slug for topic in topics]
         if pending is None:
@@ -181,63 +209,56 @@ class _Batch:
             confirmation = int(pending.id)
             before = self.keys.facts(person.id, pending.evidence_box).get("requests", [])
             box = self.keys.seal(person.id, {"requests": [*before, told][-_MOST_REMEMBERED:]})
-            requests.change_confirmation(self.conn, confirmation, evidence_box=box, expires=self.now + LIFETIME)
+            longer = {"expires": self.now + LIFETIME} if is_mailed else {}
+            requests.change_confirmation(self.conn, confirmation, evidence_box=box, **longer)
         requests.ask_about(self.conn, confirmation, {topic.topic: topic.text for topic in topics})
         return confirmation
 
-    def _send(self, asked: _Asked, person: Person, confirmation: int, mail: str) -> bytes | None:
-        """Queue or withhold the one mail of this request. Returns its ref."""
+    def _send(
+        self, asked: _Asked, person: Person, confirmation: int, mail: str, topics: Sequence[Promise]
+    ) -> list[Entry]:
+        """Queue or withhold the one mail of this request. Returns what the log is to say of it."""
         if mail == "merged":
-            return None
+            return [self._requested(asked, person, topics, mail, None)]
         if mail == "queued":
             requests.spend(self.conn, self.now, {asked.mailbox_key, asked.row.network, _EVERYBODY})
-            return outbox.queue_confirmation(self.conn, self.now, person, confirmation, due=self.now)
+            ref = outbox.queue_confirmation(self.conn, self.now, person, confirmation, due=self.now)
+            return [self._requested(asked, person, topics, mail, ref)]
         if mail != "budget":
             requests.spend(self.conn, self.now, {asked.mailbox_key})
         ref = requests.add_withheld(
             self.conn, self.now, person.id, person.mailbox, outbox.CONFIRMATION_LANE, confirmation, mail
         )
-        entry = Entry(
+        withheld = Entry(
             kind="message.withheld",
             actor="engine",
             contact=person.ref,
             message=ref,
             body={"state": "withheld", "reason": mail},
         )
-        self._entries.append(entry)
-        return ref
+        return [withheld, self._requested(asked, person, topics, "withheld", ref)]
 
-    def _request(self, asked: _Asked, person: Person, topics: Sequence[Promise]) -> None:
-        """Note that strangers, and nobody else, move to pending."""
-        evidence = {"request": asked.row.ref.hex(), "door": asked.row.door, **asked.facts}
-        for topic in topics:
-            change = Change(
-                contact=person.id, topic=topic.topic, event=Event.REQUESTED, text=topic.text, evidence=evidence
-            )
-            self._changes.setdefault((person.id, topic.topic), (asked.actor, change))
-
-    def _log(self, asked: _Asked, person: Person, topics: Sequence[Promise], mail: str, message: bytes | None) -> None:
-        body = {
-            "door": asked.row.door,
-            "request": asked.row.ref.hex(),
-            "topics": [topic.name for topic in topics],
-            "mail": mail if mail in {"queued", "merged"} else "withheld",
-        }
-        self._entries.append(
-            Entry(
-                kind="confirmation.requested",
-                actor=asked.actor.name,
-                contact=person.ref,
-                message=message,
-                body=body,
-            )
+    def _requested(
+        self, asked: _Asked, person: Person, topics: Sequence[Promise], mail: str, message: bytes | None
+    ) -> Entry:
+        return Entry(
+            kind="confirmation.requested",
+            actor=asked.actor.name,
+            contact=person.ref,
+            message=message,
+            body={
+                "door": asked.row.door,
+                "request": asked.row.ref.hex(),
+                "topics": [topic.name for topic in topics],
+                "mail": mail,
+            },
         )
 
-    def write(self) -> None:
-        """Write what the batch came to: states of strangers and the log, each in one go per actor."""
-        by_actor: dict[Actor, list[Change]] = {}
-        for actor, change in self._changes.values():
-            by_actor.setdefault(actor, []).append(change)
-        for actor, changes in by_actor.items():
-            apply_changes(self.conn, self.ctx, self.now, actor=actor, changes=changes)
-        record(self.conn, self.now, *self._entries)
+    def _request(self, asked: _Asked, person: Person, topics: Sequence[Promise]) -> None:
+        """Move strangers, and nobody else, to pending."""
+        evidence = {"request": asked.row.ref.hex(), "door": asked.row.door, **asked.facts}
+        changes = [
+            Change(contact=person.id, topic=topic.topic, event=Event.REQUESTED, text=topic.text, evidence=evidence)
+            for topic in topics
+        ]
+        apply_changes(self.conn, self.ctx, self.now, actor=asked.actor, changes=changes)

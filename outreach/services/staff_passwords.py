@@ -1,14 +1,17 @@
 """Choosing, forgetting and changing a staff password. Every change ends the sessions that were open."""
 
 import json
+from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
 from outreach.domain.errors import InvalidInputError, TokenExpiredError
 from outreach.domain.tokens import Purpose
 from outreach.services import passwords
 from outreach.services.context import Context
+from outreach.services.requests import failing_alone
 from outreach.services.sessions import Client, Session, begin_session, end_sessions
 from outreach.services.staff import FORGOTTEN, HOUR, send_password_link
 from outreach.store import requests
@@ -49,14 +52,19 @@ def process_staff_requests(ctx: Context) -> int:
         now = ctx.db.now(conn)
         rows = requests.due_requests(conn, now, doors=[DOOR], limit=_BATCH)
         for row in rows:
-            address = addresses.parse(json.loads(unseal(ctx.keyring.doors, row.payload_box))["address"])
-            member = store.by_address_key(conn, ctx.keyring.blind("address", address.exact))
-            if member is not None and store.links_since(conn, member.id, now - 24 * HOUR) < _LINKS_A_DAY:
-                send_password_link(conn, ctx, now, member, FORGOTTEN)
-                body = {"staff": member.ref.hex(), "request": row.ref.hex()}
-                record(conn, now, Entry(kind="staff.password-asked", actor="visitor", body=body))
-            requests.settle_request(conn, row.id, now)
+            with failing_alone(conn, now, row):
+                _answer(conn, ctx, now, row)
     return len(rows)
+
+
+def _answer(conn: Connection, ctx: Context, now: int, row: Row[Any]) -> None:
+    address = addresses.parse(json.loads(unseal(ctx.keyring.doors, row.payload_box))["address"])
+    member = store.by_address_key(conn, ctx.keyring.blind("address", address.exact))
+    if member is not None and store.links_since(conn, member.id, now - 24 * HOUR) < _LINKS_A_DAY:
+        send_password_link(conn, ctx, now, member, FORGOTTEN)
+        body = {"staff": member.ref.hex(), "request": row.ref.hex()}
+        record(conn, now, Entry(kind="staff.password-asked", actor="visitor", body=body))
+    requests.settle_request(conn, row.id, now)
 
 
 def see_password_link(ctx: Context, token: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, select, update
+from structlog.testing import capture_logs
 
 from outreach.domain import addresses
 from outreach.domain.errors import InvalidInputError
@@ -12,6 +13,7 @@ from outreach.services import sign_up
 from outreach.services.context import Context
 from outreach.services.sign_up import process_requests, submit_sign_up
 from outreach.store import suppressions
+from outreach.store.boxes import seal, unseal
 from outreach.store.contacts import find_by_address
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
@@ -136,6 +138,81 @@ def test_over_a_networks_budget_requests_wait_and_are_never_dropped(ctx: Context
     process_requests(ctx)
     assert mails(ctx) == 26
     assert count(ctx, request, request.c.settled.is_(None)) == 0
+
+
+def spoil(ctx: Context, wrong: str) -> None:
+    """Make the second request one that does not open, or one that fails when everything about it is written."""
+    with ctx.db.transaction() as conn:
+        row = conn.execute(select(request).order_by(request.c.id).offset(1).limit(1)).one()
+        payload = json.loads(unseal(ctx.keyring.doors, row.payload_box)) | {"actor": {"not": "a name"}}
+        key = b"k" * 32 if wrong == "key" else ctx.keyring.doors
+        box = seal(key, json.dumps(payload).encode())
+        conn.execute(update(request).where(request.c.id == row.id).values(payload_box=box))
+
+
+@pytest.mark.parametrize("wrong", ["key", "content"])
+def test_a_request_that_cannot_be_taken_waits_and_stops_no_other(ctx: Context, world: World, wrong: str) -> None:
+    world.topic()
+    for name in ("one", "two", "three"):
+        submit_sign_up(ctx, form(f"{name}@example.org"))
+    spoil(ctx, wrong)
+    with capture_logs() as said:
+        assert process_requests(ctx) == 3
+    assert mails(ctx) == count(ctx, contact) == count(ctx, confirmation) == 2
+    assert count(ctx, consent, consent.c.state == "pending") == 2
+    with ctx.db.reading() as conn:
+        kept = conn.execute(select(request).where(request.c.settled.is_(None))).one()
+    assert kept.payload_box is not None
+    assert [(line["event"], line["request"]) for line in said] == [("request.failed", kept.ref.hex())]
+    assert "example.org" not in repr(said)
+    assert process_requests(ctx) == 0
+    move_clock(ctx, 3601)
+    submit_sign_up(ctx, form("four@example.org"))
+    with capture_logs() as said:
+        assert process_requests(ctx) == 2
+    assert (mails(ctx), len(said)) == (3, 1)
+
+
+def test_what_is_mended_is_taken_within_the_hour(ctx: Context, world: World) -> None:
+    world.topic()
+    for name in ("one", "two"):
+        submit_sign_up(ctx, form(f"{name}@example.org"))
+    with ctx.db.reading() as conn:
+        good = conn.execute(select(request.c.id, request.c.payload_box).order_by(request.c.id.desc()).limit(1)).one()
+    spoil(ctx, "key")
+    process_requests(ctx)
+    with ctx.db.transaction() as conn:
+        conn.execute(update(request).where(request.c.id == good.id).values(payload_box=good.payload_box))
+    move_clock(ctx, 3601)
+    process_requests(ctx)
+    assert mails(ctx) == 2
+    assert count(ctx, request, request.c.settled.is_(None)) == 0
+
+
+def test_only_a_mail_gives_a_pending_question_more_time(ctx: Context, world: World) -> None:
+    for _ in range(5):
+        world.topic()
+
+    def ends() -> int:
+        with ctx.db.reading() as conn:
+            return int(conn.execute(select(confirmation.c.expires)).scalar_one())
+
+    def ask(number: int, hours: int) -> int:
+        move_clock(ctx, hours * 3600)
+        submit_sign_up(ctx, form(ALICE, f"topic-{number}"))
+        process_requests(ctx)
+        return ends()
+
+    first = ask(1, 0)
+    assert ask(2, 1) == first  # shown by the mail that is still to go
+    hand_off_everything(ctx)
+    second = ask(3, 2)
+    assert second > first
+    hand_off_everything(ctx)
+    third = ask(4, 3)
+    hand_off_everything(ctx)
+    assert ask(5, 4) == third > second  # over the mailbox's budget: no mail
+    assert count(ctx, confirmation_topic) == 5
 
 
 def test_a_filled_honey_field_is_answered_alike_counted_and_sends_nothing(ctx: Context, world: World) -> None:
