@@ -14,6 +14,7 @@ from outreach.domain.errors import OutreachError, SettingsError
 from outreach.engines.demonstration import Demonstration, keep_sign_in
 from outreach.engines.embedded import run_engine, stop_on_signals
 from outreach.engines.together import end_with_parent, run_together
+from outreach.keyfile import compromise_token, rotate_tokens
 from outreach.logs import configure_logs
 from outreach.mail.demo import DemoServer
 from outreach.services.context import Context, open_context
@@ -151,6 +152,34 @@ def audit_verify() -> None:
     for line in verdict.lines():
         click.echo(line)
     sys.exit(0 if verdict.is_clean else 1)
+
+
+@main.group()
+def keys() -> None:
+    """The keys that sign links in mails."""
+
+
+@keys.command("rotate-tokens")
+def keys_rotate() -> None:
+    """Add a new key for links. Links signed with the old ones go on working."""
+    with _plainly():
+        added = rotate_tokens(load_settings())
+    click.echo(f"Token key {added} was added, and signs new links. {_RESTART}")
+
+
+@keys.command("compromise")
+@click.argument("key_id", metavar="ID")
+@click.option("--rotate", is_flag=True, help="Add a new key in the same step: needed for the one that signs now.")
+def keys_compromise(key_id: str, rotate: bool) -> None:
+    """Trust a key for links no more: its links act no longer, but mail their owner a fresh one."""
+    with _plainly():
+        added = compromise_token(load_settings(), key_id, rotate=rotate)
+    if added:
+        click.echo(f"Token key {added} was added, and signs new links.")
+    click.echo(f"Token key {key_id} is trusted no more. {_RESTART}")
+
+
+_RESTART = "Back up keys.json, and restart web and engine now: they read their keys at start."
 
 
 @main.command()

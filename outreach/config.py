@@ -172,12 +172,12 @@ def load_keyring(settings: Settings) -> Keyring:
 def new_keys(host: str) -> dict[str, object]:
     """Fresh secrets in the shape of `keys.json`."""
     return {
-        "address": [_secret()],
-        "keks": [{"id": "k1", "key": _secret()}],
-        "tokens": [{"id": "t1", "key": _secret()}],
-        "doors": _secret(),
-        "sessions": _secret(),
-        "audit": {"name": f"{host}/outreach", "seed": _secret()},
+        "address": [new_secret()],
+        "keks": [{"id": "k1", "key": new_secret()}],
+        "tokens": [{"id": "t1", "key": new_secret()}],
+        "doors": new_secret(),
+        "sessions": new_secret(),
+        "audit": {"name": f"{host}/outreach", "seed": new_secret()},
     }
 
 
@@ -191,7 +191,8 @@ def _make_keys(path: Path, host: str) -> None:
         json.dump(new_keys(host), file, indent=1)
 
 
-def _secret() -> str:
+def new_secret() -> str:
+    """32 random bytes, as `keys.json` writes them."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 

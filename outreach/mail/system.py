@@ -1,4 +1,4 @@
-"""The mails the system itself writes: a request to confirm, a link to choose a password. In the reader's language.
+"""The mails the system itself writes: a request to confirm, a fresh link, a password's. In the reader's language.
 
 They hold nothing that a stranger typed, no advertising, and one link.
 """
@@ -10,7 +10,7 @@ from typing import Any
 from outreach.mail import layout, plain
 from outreach.mail.content import Filled
 
-TEMPLATES = frozenset({"confirmation", "staff-password", "staff-reset"})
+TEMPLATES = frozenset({"confirmation", "fresh-link", "staff-password", "staff-reset"})
 
 
 def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
@@ -18,7 +18,7 @@ def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
 
     Facts of every template: sender, controller, postal_address, reference. "confirmation": topics (a list of title,
     gets, wording, version, cap_n, cap_window in seconds, ratio_k) and confirm_url. "staff-password", "staff-reset":
-    name (may be empty), url, hours. Raises ValueError for a template that does not exist.
+    name (may be empty), url, hours. "fresh-link": topic (its title), url. Raises ValueError for any other template.
     """
     if template not in TEMPLATES:
         raise ValueError(f"no such mail: {template}")

@@ -95,9 +95,9 @@ _SYSTEM = text(
       WHEN ck.contact IS NULL THEN 'erased'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'deceased'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'deceased'
-      WHEN x.origin <> 'confirmation' AND EXISTS (SELECT 1 FROM staff f WHERE f.contact = c.id AND f.disabled IS NULL)
-        THEN NULL
-      WHEN x.origin <> 'confirmation' THEN 'staff_ended'
+      WHEN x.origin <> 'confirmation' AND x.topic IS NULL
+        AND EXISTS (SELECT 1 FROM staff f WHERE f.contact = c.id AND f.disabled IS NULL) THEN NULL
+      WHEN x.origin <> 'confirmation' AND x.topic IS NULL THEN 'staff_ended'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'never'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'never'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'complaint'
@@ -106,6 +106,9 @@ _SYSTEM = text(
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'imported'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'bounce'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'bounce'
+      WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM consent cs WHERE cs.contact = c.id
+        AND cs.state IN ('granted', 'paused') AND (cs.expires IS NULL OR cs.expires > :now)) THEN NULL
+      WHEN x.origin = 'notice' THEN 'no_consent'
       WHEN f.id IS NULL OR f.answered IS NOT NULL OR f.expires <= :now THEN 'request_ended'
     END AS reason
     FROM message x JOIN contact c ON c.id = x.contact JOIN mailbox mb ON mb.id = c.mailbox
@@ -116,7 +119,11 @@ _SYSTEM = text(
 
 
 def _system(conn: Connection, now: int, ids: Sequence[int]) -> tuple[list[int], list[Settled]]:
-    """(may go, withheld) of confirmations, whose basis is an open request, and mails to a working member of staff."""
+    """(may go, withheld) of what no campaign sends, each with a basis of its own.
+
+    A confirmation's is an open request; that of a notice about a topic, a consent its reader still lives by (any: the
+    link it brings stops everything too); that of every other, a working member of staff.
+    """
     ready: list[int] = []
     withheld: list[Settled] = []
     for row in conn.execute(_SYSTEM, {"ids": list(ids), "now": now}) if ids else ():

@@ -1,4 +1,4 @@
-"""Puts one uncapped system message in the pipeline's way: a confirmation, a notice to staff, a test mail."""
+"""Puts one uncapped system message in the pipeline's way: a confirmation, a notice, a test mail."""
 
 import secrets
 from collections.abc import Mapping
@@ -23,12 +23,22 @@ def queue_confirmation(conn: Connection, now: int, person: Person, confirmation_
 
 
 def queue_notice(
-    conn: Connection, ctx: Context, now: int, person: Person, *, template: str, facts: Mapping[str, Any]
+    conn: Connection,
+    ctx: Context,
+    now: int,
+    person: Person,
+    *,
+    template: str,
+    facts: Mapping[str, Any],
+    topic: int | None = None,
 ) -> bytes:
-    """Plan a notice (`templates/mail/<template>`) whose `facts` are boxed under its reader's key. Returns its ref."""
+    """Plan a notice (`templates/mail/<template>`) whose `facts` are boxed under its reader's key. Returns its ref.
+
+    `topic`: the one it is about, for a recipient, who gets it only while they get mail from us; none: for staff.
+    """
     keys = ContactKeys(ctx.keyring, conn)
     body = keys.seal(person.id, {"template": template, "facts": dict(facts)})
-    return _queue(conn, now, person, origin="notice", lane=NOTICE_LANE, due=now, body_box=body)
+    return _queue(conn, now, person, origin="notice", lane=NOTICE_LANE, due=now, body_box=body, topic=topic)
 
 
 def queue_test(conn: Connection, now: int, person: Person, *, content: int) -> bytes:

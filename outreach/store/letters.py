@@ -18,7 +18,7 @@ _READERS = text(
     JOIN contact c ON c.id = x.contact
     LEFT JOIN content n ON n.id = x.content
     LEFT JOIN campaign p ON p.id = COALESCE(x.campaign, n.campaign)
-    LEFT JOIN topic t ON t.id = p.topic
+    LEFT JOIN topic t ON t.id = COALESCE(p.topic, x.topic)
     LEFT JOIN consent cs ON cs.contact = x.contact AND cs.topic = x.topic
     LEFT JOIN consent_text ct ON ct.id = cs.text
     LEFT JOIN confirmation f ON f.id = x.confirmation

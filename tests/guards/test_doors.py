@@ -39,6 +39,8 @@ FOR_RECIPIENTS = {
     "GET /stop/<token>",
     "POST /stop/<token>",
     "POST /stop/<token>/press",
+    "POST /stop/<token>/fresh",
+    "GET /stop/sent",
     "POST /undo",
     "GET /why/<token>",
     "POST /why/<token>",

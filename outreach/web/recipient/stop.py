@@ -8,8 +8,9 @@ from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
 
 from outreach.domain.errors import ConflictError, TokenError
-from outreach.domain.tokens import Purpose
+from outreach.domain.tokens import Purpose, TokenCompromisedError
 from outreach.services import withdraw
+from outreach.services.fresh_link import mail_fresh_link
 from outreach.services.why import explain
 from outreach.services.withdraw import Standing
 from outreach.web.auth import door
@@ -34,7 +35,11 @@ def stop_page(token: str) -> ResponseReturnValue:
 def one_click(token: str) -> ResponseReturnValue:
     if list(request.form.items(multi=True)) != [("List-Unsubscribe", "One-Click")] or request.files:
         abort(400)
-    done = withdraw.withdraw(context(), token, "one-click", client())
+    try:
+        done = withdraw.withdraw(context(), token, "one-click", client())
+    except TokenCompromisedError:  # a mail program cannot press the button of a page
+        mail_fresh_link(context(), token)
+        return render_template("recipient/fresh_sent.html")
     speak_to(done.standing.locale, done.standing.timezone)
     standing = replace(done.standing, has_others=False)
     return render_template("recipient/stop.html", token=token, standing=standing, is_stopped=True, everything=False)
@@ -89,9 +94,10 @@ def undo() -> ResponseReturnValue:
 def _without_cookies(error: CSRFError) -> ResponseReturnValue:
     """A browser that keeps no cookies can still stop: with the button that needs none."""
     token = (request.view_args or {}).get("token")
-    if request.endpoint != "recipient.press" or token is None:
+    if request.endpoint not in {"recipient.press", "recipient.renew"} or token is None:
         return _reload(error)
-    return render_template("recipient/without_cookies.html", token=token), 400
+    renews = request.endpoint == "recipient.renew"
+    return render_template("recipient/without_cookies.html", token=token, renews=renews), 400
 
 
 def _reload(_error: CSRFError) -> ResponseReturnValue:
