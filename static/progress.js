@@ -5,7 +5,10 @@
   if (!box) return;
   const every = 2000; // milliseconds; a server that takes long is asked less often
 
+  const isStarting = !box.querySelector("#progress-now");
+
   const refresh = async () => {
+    if (isStarting) return document.hidden ? setTimeout(refresh, every) : location.reload();
     const began = performance.now();
     // Nobody's place is taken from under the keyboard, and a hidden page asks for nothing.
     const isRead = !document.hidden && !box.contains(document.activeElement);

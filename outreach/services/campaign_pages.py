@@ -64,7 +64,10 @@ class CampaignList:
 
 @dataclass(frozen=True, kw_only=True)
 class CampaignView:
-    """One campaign as its page shows it. `may`: the acts that make sense now; `mine`: the reader is its author."""
+    """One campaign as its page shows it. `may`: the acts that make sense now; `mine`: the reader is its author.
+
+    `is_starting`: its time has come, and the engine begins it within a moment.
+    """
 
     ref: str
     name: str
@@ -89,6 +92,7 @@ class CampaignView:
     author_disabled: bool
     mine: bool
     may: frozenset[Event]
+    is_starting: bool
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,7 @@ def see_campaign(ctx: Context, actor: Actor, ref: bytes) -> CampaignView:
         one = the_campaign(conn, ref)
         promises = tuple(rows.current_texts(conn, [one.topic])[one.topic])
         author = _authors(ctx, conn, [one])[one.id]
+        is_due = one.due is not None and one.due <= ctx.db.now(conn)
     return CampaignView(
         ref=one.ref.hex(),
         name=one.name,
@@ -204,6 +209,7 @@ def see_campaign(ctx: Context, actor: Actor, ref: bytes) -> CampaignView:
         author_disabled=one.author_disabled,
         mine=one.author == actor.staff_id,
         may=frozenset(event for event in Event if may(one.stand, event)),
+        is_starting=is_due and one.stand.state is State.SCHEDULED,
     )
 
 

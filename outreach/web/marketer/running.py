@@ -30,6 +30,8 @@ def campaign_list() -> ResponseReturnValue:
 def campaign(campaign: bytes) -> ResponseReturnValue:
     one = campaign_pages.see_campaign(context(), current_actor(), campaign)
     if one.state in {State.DRAFT, State.SCHEDULED}:
+        if one.is_starting:
+            security.allow(connect_src="'self'")
         return render_template("marketer/campaign.html", campaign=one, progress=None)
     security.allow(connect_src="'self'")
     progress = campaign_pages.see_progress(context(), current_actor(), campaign)
