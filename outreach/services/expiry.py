@@ -1,6 +1,6 @@
-"""What time ends: consents that expire, pauses that are over, requests nobody answered. Called by the engine."""
+"""What time ends: consents, pauses, requests nobody answered, and keeping proof of what ended. Called by the engine."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, literal_column, select
@@ -12,19 +12,26 @@ from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.store import consents, leaving, requests
 from outreach.store.audit import Entry, record
+from outreach.store.messages import take_planners_turn
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent
 
 _SLICE = 500
+_LOOK = 5_000
+_LOOK_TIME = 20_000_000
 
 
 def expire(ctx: Context) -> int:
-    """End what is past its time, at most 500 of each. Returns how many consents, pauses and requests ended."""
-    return _end_consents(ctx) + _end_pauses(ctx) + _end_requests(ctx) + _forget_refused(ctx) + _purge(ctx)
+    """End what is past its time, at most 500 of each. Returns how many consents, pauses, requests and people ended."""
+    ended = _end_consents(ctx) + _end_pauses(ctx) + _end_requests(ctx) + _forget_refused(ctx)
+    return ended + _end_retention(ctx) + _purge(ctx)
 
 
 def erase_strangers(conn: Connection, now: int, contacts: Collection[int], *, actor: Actor, reason: str) -> int:
     """Erase those of `contacts` who never agreed to anything; runs inside the caller's transaction."""
-    gone = leaving.only_asked(conn, contacts)
+    return _erase(conn, now, leaving.only_asked(conn, contacts), actor=actor, reason=reason)
+
+
+def _erase(conn: Connection, now: int, gone: Mapping[int, bytes], *, actor: Actor, reason: str) -> int:
     leaving.erase(conn, gone)
     record(
         conn,
@@ -119,6 +126,33 @@ def _forget_refused(ctx: Context) -> int:
         for row in rows:
             requests.change_confirmation(conn, row.id, evidence_box=None)
         return erase_strangers(conn, now, {row.contact for row in rows}, actor=ENGINE, reason="declined")
+
+
+def _end_retention(ctx: Context) -> int:
+    """Erase people whose proof nobody needs any more. Bars stay: they name nobody.
+
+    A look takes 5,000 ids, chosen by the clock so that nothing needs to be remembered: with 100,000 people everybody's
+    turn comes every seven minutes.
+    """
+    with ctx.db.reading() as conn:
+        now = ctx.db.now(conn)
+        after, upto = _turn(now, leaving.last_id(conn))
+        if not leaving.long_ended(conn, now, after, upto, limit=1):
+            return 0
+    with ctx.db.transaction() as conn:
+        take_planners_turn(conn)  # else a slice planned at this instant would write about people who are gone
+        due = leaving.long_ended(conn, ctx.db.now(conn), after, upto, limit=_SLICE)
+        consents.lock_contacts(conn, due)
+        now = ctx.db.now(conn)
+        still = leaving.long_ended(conn, now, after, upto, limit=_SLICE)
+        gone = {person: ref for person, ref in still.items() if person in due}
+        return _erase(conn, now, gone, actor=ENGINE, reason="retention")
+
+
+def _turn(now: int, last: int) -> tuple[int, int]:
+    """The ids (after, upto] to look at now: one of the parts of 5,000 after the other."""
+    part = now // _LOOK_TIME % (last // _LOOK + 1)
+    return part * _LOOK, (part + 1) * _LOOK
 
 
 def _asked(conn: Connection, confirmations: Sequence[int]) -> Sequence[Row[Any]]:

@@ -1,16 +1,52 @@
-"""Erasing people of whom nothing is held but an unanswered question: their key goes, and with it every box."""
+"""Erasing people of whom nothing needs to be held any more: their key goes, and with it every box."""
 
 import secrets
 from collections.abc import Collection
 
-from sqlalchemy import Connection, bindparam, delete, exists, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, delete, exists, func, literal, or_, select, update
 
+from outreach.domain.message import FINAL, MessageState
 from outreach.store.schema.campaigns import message
-from outreach.store.schema.consents import confirmation, confirmation_topic, consent, consent_event
+from outreach.store.schema.consents import confirmation, confirmation_topic, consent, consent_event, topic
 from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import contact, contact_key, mailbox
 
 _STRANGERS_EVENTS = ("requested", "declined", "lapsed")
+_DAY = 86_400_000_000
+
+
+_TO_THEM = (message.c.mailbox == contact.c.mailbox, message.c.contact == contact.c.id)  # found by the mailbox's index
+
+
+def last_id(conn: Connection) -> int:
+    """The greatest id of a contact, 0 while there is none."""
+    return int(conn.execute(select(func.coalesce(func.max(contact.c.id), 0))).scalar_one())
+
+
+def long_ended(conn: Connection, now: int, after: int, upto: int, *, limit: int) -> dict[int, bytes]:
+    """People with ids in (after, upto] whose every consent ended longer ago than its topic keeps proof: id → ref.
+
+    Without those who work here, have a question open or a link of one that still answers, or mail on its way.
+    """
+    kept_for = topic.c.retention_days * literal(_DAY, BigInteger)
+    is_needed = or_(consent.c.state.not_in(["none", "withdrawn", "expired"]), consent.c.since > now - kept_for)
+    theirs = (consent.c.contact == contact.c.id, consent.c.contact > after, consent.c.contact <= upto)
+    is_open = or_(confirmation.c.answered.is_(None), confirmation.c.expires > now)
+    on_its_way = sorted(set(MessageState) - FINAL)
+    stayed = (
+        exists().where(*theirs, topic.c.id == consent.c.topic, is_needed),
+        exists().where(staff.c.contact == contact.c.id),
+        exists().where(confirmation.c.contact == contact.c.id, is_open),
+        exists().where(*_TO_THEM, message.c.state.in_(on_its_way)),
+    )
+    query = select(contact.c.id, contact.c.ref).where(
+        contact.c.id > after,
+        contact.c.id <= upto,
+        exists().where(contact_key.c.contact == contact.c.id),
+        exists().where(*theirs),
+        *(~reason for reason in stayed),
+    )
+    return {row.id: row.ref for row in conn.execute(query.order_by(contact.c.id).limit(limit))}
 
 
 def only_asked(conn: Connection, contacts: Collection[int]) -> dict[int, bytes]:
@@ -19,7 +55,7 @@ def only_asked(conn: Connection, contacts: Collection[int]) -> dict[int, bytes]:
         exists().where(consent.c.contact == contact.c.id, consent.c.state.not_in(["none", "pending"])),
         exists().where(consent_event.c.contact == contact.c.id, consent_event.c.event.not_in(_STRANGERS_EVENTS)),
         exists().where(staff.c.contact == contact.c.id),
-        exists().where(message.c.contact == contact.c.id, message.c.origin != "confirmation"),
+        exists().where(*_TO_THEM, message.c.origin != "confirmation"),
         exists().where(confirmation.c.contact == contact.c.id, confirmation.c.answered.is_(None)),
     )
     query = select(contact.c.id, contact.c.ref).where(

@@ -4,11 +4,12 @@ import secrets
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, confirmation_topic, mail_budget, request
+from outreach.store.schema.people import contact
 
 _HOUR = 3_600_000_000
 DAY = 24 * _HOUR
@@ -126,12 +127,16 @@ def mark_granted(conn: Connection, confirmation_id: int, topics: Collection[int]
     )
 
 
+def _about(confirmation_id: int, contact_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Mails about a confirmation, found by the index of the mailbox they went to."""
+    mailbox = select(contact.c.mailbox).where(contact.c.id == contact_id).scalar_subquery()
+    return message.c.mailbox == mailbox, message.c.contact == contact_id, message.c.confirmation == confirmation_id
+
+
 def has_unsent_mail(conn: Connection, confirmation_id: int, contact_id: int) -> bool:
     """Whether a mail about this confirmation is still to go: it will show topics added meanwhile."""
     query = select(message.c.id).where(
-        message.c.contact == contact_id,
-        message.c.confirmation == confirmation_id,
-        message.c.state.in_(["planned", "waiting"]),
+        *_about(confirmation_id, contact_id), message.c.state.in_(["planned", "waiting"])
     )
     return conn.execute(query.limit(1)).first() is not None
 
@@ -139,10 +144,7 @@ def has_unsent_mail(conn: Connection, confirmation_id: int, contact_id: int) -> 
 def last_mail(conn: Connection, confirmation_id: int, contact_id: int) -> Row[Any] | None:
     """The latest mail that asked this question."""
     return conn.execute(
-        select(message)
-        .where(message.c.contact == contact_id, message.c.confirmation == confirmation_id)
-        .order_by(message.c.id.desc())
-        .limit(1)
+        select(message).where(*_about(confirmation_id, contact_id)).order_by(message.c.id.desc()).limit(1)
     ).one_or_none()
 
 

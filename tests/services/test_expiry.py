@@ -1,26 +1,34 @@
 """What time ends: consents, pauses and unanswered requests, with the person if nothing else is held of them."""
 
+import json
 import secrets
 
 import pytest
 from sqlalchemy import insert, select, update
 
 from outreach.domain import addresses
+from outreach.domain.tokens import Purpose
 from outreach.services.confirm import Client, decline, grant
 from outreach.services.context import Context
 from outreach.services.expiry import expire
+from outreach.services.seal import seal
 from outreach.services.sign_up import process_requests, submit_sign_up
+from outreach.services.verify import verify
+from outreach.services.withdraw import withdraw
+from outreach.store import suppressions
+from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import find_by_address
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, consent, consent_event, mail_budget, request, topic
 from outreach.store.schema.organisation import staff
-from outreach.store.schema.people import contact, contact_key, mailbox
+from outreach.store.schema.people import contact, contact_key, mailbox, suppression
 from tests.factories import World
-from tests.services.people import ALICE, asked, count, form, move_clock, state_of, topic_ref
+from tests.services.people import ALICE, asked, count, form, letter, link, move_clock, state_of, topic_ref
 
 WEEK = 7 * 86_400
+YEAR = 365 * 86_400
 
 
 def is_known(ctx: Context, address: str = ALICE) -> bool:
@@ -139,3 +147,82 @@ def test_settled_requests_and_old_budgets_are_forgotten(ctx: Context, world: Wor
     expire(ctx)
     assert count(ctx, request) == 0
     assert count(ctx, mail_budget) == 0
+
+
+def ended(ctx: Context, world: World, address: str = ALICE) -> bytes:
+    """Somebody who agreed to topic-1, whose proof is kept for a year, and withdrew at once; their ref."""
+    world.topic()
+    grant(ctx, asked(ctx, address), {topic_ref(ctx)}, Client(), button="Yes")
+    person = world.person(address)
+    withdraw(ctx, link(ctx, Purpose.STOP, letter(ctx, world, person.id, None)), "everything", Client())
+    with ctx.db.transaction() as conn:  # what the pipeline would have written about the two mails
+        now = ctx.db.now(conn)
+        for ref in conn.execute(select(message.c.ref)).scalars():
+            record(conn, now, Entry(kind="message.sent", actor="engine", contact=person.ref, message=ref))
+    return person.ref
+
+
+def test_proof_is_erased_when_its_topic_no_longer_needs_it(ctx: Context, world: World) -> None:
+    ref = ended(ctx, world)
+    with ctx.db.transaction() as conn:
+        box = conn.execute(select(consent_event.c.evidence_box).where(consent_event.c.event == "confirmed")).scalar()
+        key = ctx.keyring.blind("mailbox", ALICE)
+        suppressions.put(conn, world.now, [suppressions.Bar(key, "mailbox", "never", "officer")])
+    move_clock(ctx, YEAR - 60)
+    expire(ctx)
+    assert is_known(ctx)
+    move_clock(ctx, YEAR + 60)
+    assert expire(ctx) == 1
+    assert not is_known(ctx)
+    assert count(ctx, contact_key) == count(ctx, consent) == 0
+    assert count(ctx, mailbox, mailbox.c.mailbox_key == key) == 0
+    assert count(ctx, suppression, suppression.c.key == key) == 1
+    with ctx.db.reading() as conn:
+        entry = conn.execute(select(audit_entry).where(audit_entry.c.kind == "contact.erased")).one()
+        person = conn.execute(select(contact).where(contact.c.ref == ref)).one()
+        assert ContactKeys(ctx.keyring, conn).text(person.id, box) is None
+    assert (entry.contact, entry.actor, json.loads(entry.body)) == (ref, "engine", {"reason": "retention"})
+    assert (person.address_box, person.fields_box) == (None, None)
+    assert expire(ctx) == 0
+    while seal(ctx, 1):
+        pass
+    assert verify(ctx).is_clean
+
+
+@pytest.mark.parametrize("reason", ["agreed", "pending", "paused", "longer", "staff", "question", "mail"])
+def test_proof_stays_while_anything_needs_it(ctx: Context, world: World, reason: str) -> None:
+    ended(ctx, world)
+    other, text = world.topic()
+    person = world.person(ALICE)
+    states = {"agreed": "granted", "pending": "pending", "paused": "paused", "longer": "withdrawn"}
+    if reason in states:
+        world.grant(person, other, text, state=states[reason])
+    with ctx.db.transaction() as conn:
+        if reason == "longer":
+            conn.execute(update(topic).where(topic.c.id == other).values(retention_days=366))
+        if reason == "staff":
+            values = {"ref": secrets.token_bytes(16), "contact": person.id, "roles": "officer", "created": world.now}
+            conn.execute(insert(staff).values(values))
+        if reason == "mail":
+            conn.execute(update(message).where(message.c.origin == "campaign").values(state="planned"))
+    if reason == "question":
+        move_clock(ctx, YEAR - 60)
+        submit_sign_up(ctx, form(ALICE, "topic-2"))
+        process_requests(ctx)
+    move_clock(ctx, YEAR + 60)
+    expire(ctx)
+    assert is_known(ctx)
+
+
+def test_everybodys_turn_comes_though_a_look_takes_few(ctx: Context, world: World) -> None:
+    ended(ctx, world)
+    with ctx.db.transaction() as conn:
+        box = conn.execute(select(mailbox.c.id).limit(1)).scalar_one()
+        late = {"mailbox": box, "provider": "other", "locale": "en", "timezone": "UTC", "created": 1}
+        late |= {"id": 12_000, "ref": b"r" * 16, "code": "K7Q2M9XRT4", "address_key": b"k" * 32}
+        conn.execute(insert(contact).values(late))
+    erased = []
+    for turn in range(3):
+        move_clock(ctx, YEAR + 60 + 20 * turn)
+        erased.append(expire(ctx))
+    assert sorted(erased) == [0, 0, 1]
