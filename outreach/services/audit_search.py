@@ -12,6 +12,7 @@ from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
 from outreach.domain.audit import EMPTY_ROOT
 from outreach.domain.errors import InvalidInputError
+from outreach.services.bars import BarView, bars_on
 from outreach.services.context import Context
 from outreach.store import audit_log
 from outreach.store.audit import Entry, record
@@ -21,7 +22,7 @@ from outreach.store.schema.audit import audit_entry, audit_leaf
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import topic
 from outreach.store.schema.organisation import staff
-from outreach.store.schema.people import contact, mailbox, suppression
+from outreach.store.schema.people import contact, mailbox
 
 PAGE = 50
 _STAFF = re.compile("staff:([0-9a-f]{32})")
@@ -73,10 +74,10 @@ class EntryPage:
 
 @dataclass(frozen=True)
 class Found:
-    """Whom a typed address or reference names: contacts' refs, exact first; and the kinds of bar on it."""
+    """Whom a typed address or reference names: contacts' refs, exact first; and the bars that stand on it."""
 
     contacts: tuple[bytes, ...]
-    bars: tuple[str, ...]
+    bars: tuple[BarView, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,13 +254,9 @@ def _by_address(conn: Connection, ctx: Context, address: addresses.Address) -> F
     same = select(contact.c.ref).join(mailbox, mailbox.c.id == contact.c.mailbox)
     refs = conn.execute(same.where(mailbox.c.mailbox_key == mailbox_key).order_by(contact.c.id)).scalars().all()
     first = (exact.ref,) if exact else ()
-    bars = conn.execute(
-        select(suppression.c.kind).where(
-            suppression.c.key.in_([ctx.keyring.blind("address", address.exact), mailbox_key]),
-            suppression.c.lifted.is_(None),
-        )
-    ).scalars()
-    return Found((*first, *(ref for ref in refs if ref not in first)), tuple(sorted(set(bars))))
+    bars = bars_on(conn, (ctx.keyring.blind("address", address.exact), mailbox_key))
+    standing = tuple(bar for bar in bars if bar.lifted is None)
+    return Found((*first, *(ref for ref in refs if ref not in first)), standing)
 
 
 def _by_code(conn: Connection, typed: str) -> Found:

@@ -14,12 +14,13 @@ from sqlalchemy.engine import Row
 from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import NotFoundError
+from outreach.services.bars import BarView, bars_on
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
-from outreach.store.schema.people import contact, mailbox, suppression
+from outreach.store.schema.people import contact, mailbox
 
 MESSAGES = 100
 _INSTANTS = frozenset({"at", "issued", "received", "requested", "given", "shown", "pressed"})
@@ -98,18 +99,6 @@ class MessageView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BarView:
-    """A suppression on the address or the mailbox behind it."""
-
-    kind: str
-    scope: str
-    lift: str
-    since: int
-    lifted: int | None
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ContactHistory:
     """One contact. `code`: the reference as mails print it. `masked` is empty for the erased: nothing boxed opens."""
 
@@ -151,7 +140,7 @@ def contact_history(ctx: Context, actor: Actor, ref: bytes) -> ContactHistory:
             consents=tuple(_consents(conn, row.id)),
             events=tuple(events_of(conn, keys, row.id)),
             messages=tuple(_messages(conn, row.id)),
-            bars=tuple(_bars(conn, (row.address_key, row.mailbox_key))),
+            bars=tuple(bars_on(conn, (row.address_key, row.mailbox_key))),
         )
 
 
@@ -275,17 +264,4 @@ def _messages(conn: Connection, contact_id: int) -> Iterator[MessageView]:
             reason=row.reason or "",
             at=row.settled or row.planned,
             attempts=row.attempts,
-        )
-
-
-def _bars(conn: Connection, keys: tuple[bytes, bytes]) -> Iterator[BarView]:
-    query = select(suppression).where(suppression.c.key.in_(keys)).order_by(suppression.c.id)
-    for row in conn.execute(query):
-        yield BarView(
-            kind=row.kind,
-            scope=row.scope,
-            lift=row.lift,
-            since=row.since,
-            lifted=row.lifted,
-            reason=addresses.scrub(row.reason),
         )

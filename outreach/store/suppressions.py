@@ -57,6 +57,16 @@ def lift_by_owner(conn: Connection, now: int, keys: Collection[bytes]) -> int:
     return done.rowcount
 
 
+def lift_by_officer(conn: Connection, now: int, ref: bytes) -> bool:
+    """End one bar an officer may lift. False when it does not stand."""
+    done = conn.execute(
+        update(suppression)
+        .where(suppression.c.ref == ref, suppression.c.lifted.is_(None), suppression.c.lift == "officer")
+        .values(lifted=now)
+    )
+    return done.rowcount == 1
+
+
 def _insert_new(conn: Connection) -> Insert:
     if conn.dialect.name == "sqlite":
         return sqlite.insert(suppression).on_conflict_do_nothing()

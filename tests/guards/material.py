@@ -18,8 +18,9 @@ from outreach.services.context import Context
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import confirmation, consent, topic
 from outreach.store.schema.organisation import sender, staff, staff_session
-from outreach.store.schema.people import contact
+from outreach.store.schema.people import contact, suppression
 from outreach.store.staff import add_link
+from outreach.store.suppressions import Bar, put
 
 ROOT = Path(__file__).parents[2]
 Values = dict[str, Any]
@@ -70,6 +71,7 @@ def gather(ctx: Context) -> Material:
             frozenset({"session"}): [{"session": ref} for ref in _refs(conn, staff_session)[:1]],
             frozenset({"contact"}): [{"contact": ref} for ref in (pair[0], *_contacts(conn))],
             frozenset({"contact", "topic"}): [{"contact": pair[0], "topic": pair[1]}],
+            frozenset({"bar"}): [{"bar": ref} for ref in _bar(conn)],
             frozenset({"message"}): [{"message": ref} for ref in _refs(conn, message)[:1]],
             frozenset({"slug"}): [{"slug": slug} for slug in slugs],
             frozenset({"key"}): [{"key": key} for key in _letters(ctx)],
@@ -95,6 +97,12 @@ def _contacts(conn: Connection) -> list[bytes]:
         query = select(contact.c.ref).join(consent, consent.c.contact == contact.c.id).where(consent.c.state == state)
         found += conn.execute(query.limit(1)).scalars().all()
     return found
+
+
+def _bar(conn: Connection) -> list[bytes]:
+    put(conn, 1, [Bar(b"b" * 32, "mailbox", "never", "officer", "never write to me again")])
+    stands = select(suppression.c.ref).where(suppression.c.key == b"b" * 32, suppression.c.lifted.is_(None))
+    return list(conn.execute(stands).scalars())
 
 
 def _tokens(ctx: Context, conn: Connection) -> dict[str, list[str]]:

@@ -57,7 +57,7 @@ message = Table(
     metadata,
     identity(),
     ref(),
-    Column("origin", Text, nullable=False),  # campaign, confirmation, notice, test (invitation, reply: later issues)
+    Column("origin", Text, nullable=False),  # campaign, confirmation, notice, test (invitation, reply: come later)
     Column("kind", Text, nullable=False),  # promotional, informational, service
     Column("lane", Text, nullable=False),
     belongs_to("contact", "contact.id"),

@@ -28,9 +28,9 @@ def identity() -> Column[int]:
     return Column("id", BigId, primary_key=True, autoincrement=True)
 
 
-def ref() -> Column[bytes]:
+def ref(**options: Any) -> Column[bytes]:
     """16 random bytes: the name the outside world may know."""
-    return Column("ref", LargeBinary(16), nullable=False, unique=True)
+    return Column("ref", LargeBinary(16), nullable=False, unique=True, **options)
 
 
 def instant(name: str, *, nullable: bool = False, **options: Any) -> Column[int]:

@@ -131,7 +131,6 @@ confirmation = Table(
     Column("network", LargeBinary(32), nullable=False),
     instant("requested"),
     instant("created"),
-    instant("mailed", nullable=True),
     instant("expires"),
     instant("answered", nullable=True),
     Column("answer", Text),  # confirmed, declined, never, expired

@@ -1,5 +1,8 @@
 """Whom we hold: contacts, the mailboxes behind their addresses, their keys, and the bars on an address."""
 
+import secrets
+from functools import partial
+
 from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text
 
 from outreach.store.schema.columns import belongs_to, box, identity, instant, metadata, ref
@@ -52,6 +55,7 @@ suppression = Table(
     "suppression",
     metadata,
     identity(),
+    ref(default=partial(secrets.token_bytes, 16)),
     # address_key or mailbox_key, by scope; holds no address
     Column("key", LargeBinary(32), nullable=False),
     Column("scope", Text, nullable=False),

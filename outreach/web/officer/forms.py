@@ -33,6 +33,12 @@ class RevealForm(Form):
     reason = TextAreaField("Why you need the address", [InputRequired("Say why."), Length(max=LONGEST_REASON)])
 
 
+class LiftForm(Form):
+    """Why a bar may be lifted."""
+
+    reason = TextAreaField("Why it may be lifted", [InputRequired("Say why."), Length(max=LONGEST_REASON)])
+
+
 class VerifyForm(Form):
     """Nothing but the button."""
 

@@ -1,4 +1,4 @@
-"""The compliance officer's pages: the log and its verification, one contact's history, reveals, caps."""
+"""The compliance officer's pages: the log and its verification, one contact's history, reveals, bars, caps."""
 
 from datetime import UTC, datetime
 
@@ -6,14 +6,14 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 
 from outreach.domain.errors import InvalidInputError
-from outreach.services import audit_search, policy
+from outreach.services import audit_search, bars, policy
 from outreach.services.consent_proof import consent_proof
 from outreach.services.contact_history import contact_history
 from outreach.services.reveal import reveal_address
 from outreach.services.verify import verify_now
 from outreach.web.auth import current_actor, door, needs_proof
 from outreach.web.home import context
-from outreach.web.officer.forms import CapsForm, LookUpForm, RevealForm, VerifyForm, read_search, typed_caps
+from outreach.web.officer.forms import CapsForm, LiftForm, LookUpForm, RevealForm, VerifyForm, read_search, typed_caps
 
 blueprint = Blueprint("officer", __name__)
 
@@ -101,6 +101,32 @@ def reveal_now(contact: bytes) -> ResponseReturnValue:
             answer.headers["Cache-Control"] = "no-store"
             return answer
     return render_template("officer/reveal.html", form=form, contact=contact), 422
+
+
+@blueprint.get("/compliance/bars/<ref:bar>/lift")
+@door("officer")
+@needs_proof
+def lift(bar: bytes) -> ResponseReturnValue:
+    return render_template("officer/lift.html", form=LiftForm(), bar=bars.see_bar(context(), current_actor(), bar))
+
+
+@blueprint.post("/compliance/bars/<ref:bar>/lift")
+@door("officer")
+@needs_proof
+def lift_now(bar: bytes) -> ResponseReturnValue:
+    form = LiftForm()
+    if form.validate():
+        try:
+            people = bars.lift_bar(context(), current_actor(), bar, form.text("reason"))
+        except InvalidInputError as error:
+            form.fail(error)
+        else:
+            flash("The bar is lifted. What was withdrawn stays withdrawn.", "ok")
+            if len(people) == 1:
+                return redirect(url_for("officer.contact", contact=people[0]), 303)
+            return redirect(url_for("officer.compliance"), 303)
+    shown = bars.see_bar(context(), current_actor(), bar)
+    return render_template("officer/lift.html", form=form, bar=shown), 422
 
 
 @blueprint.get("/compliance/unknown")

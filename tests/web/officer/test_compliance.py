@@ -13,6 +13,7 @@ from outreach.store.audit import Entry, record
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
 from tests.factories import World
+from tests.services.test_bars import bar
 from tests.services.test_reveal import ANNA, REASON, agreed
 from tests.tampering import loosen
 from tests.web.conftest import Browser
@@ -40,6 +41,7 @@ def kinds(ctx: Context) -> list[str]:
         f"/compliance/contacts/{'0' * 32}",
         f"/compliance/contacts/{'0' * 32}/reveal",
         f"/compliance/contacts/{'0' * 32}/proof/{'0' * 32}",
+        f"/compliance/bars/{'0' * 32}/lift",
     ],
 )
 def test_only_an_officer_gets_in(client: Browser, signed_in: SignIn, path: str) -> None:
@@ -91,6 +93,31 @@ def test_a_look_up_that_finds_nobody_says_so_without_echo(world: World, officer:
     assert "stranger" not in answer.text
 
 
+def test_a_bar_is_lifted_from_the_look_up_and_from_the_contact(ctx: Context, world: World, officer: Browser) -> None:
+    links = re.compile(r"/compliance/bars/[0-9a-f]{32}/lift")
+    bar(ctx)
+    (path,) = links.findall(officer.submit("/compliance/look-up", {"who": ANNA}).text)
+    assert "Lifting grants nothing" in officer.page(path)
+    assert "still stands" in officer.submit(path, {"reason": "because"}).text
+    assert officer.submit(path, {"reason": REASON}).location == "/compliance"
+    assert kinds(ctx)[-1] == "contact.bar-lifted"
+    officer.page(path, 409)
+    person = world.person(ANNA)
+    bar(ctx, "deceased")
+    page = f"/compliance/contacts/{person.ref.hex()}"
+    (path,) = links.findall(officer.page(page))
+    assert officer.submit(path, {"reason": REASON}).location == page
+    assert not links.findall(officer.page(page))
+    assert "lifted" in officer.page(page)
+
+
+def test_lifting_a_bar_asks_for_the_password_again(ctx: Context, officer: Browser) -> None:
+    path = f"/compliance/bars/{bar(ctx).hex()}/lift"
+    assert ctx.settings.clock_file is not None
+    ctx.settings.clock_file.write_text("660")
+    assert officer.get(path).location.startswith("/account/prove")
+
+
 def test_several_spellings_of_a_mailbox_are_listed(world: World, officer: Browser) -> None:
     people = [world.person(ANNA), world.person("anna.berg+x@example.org")]
     page = officer.submit("/compliance/look-up", {"who": ANNA}).text
@@ -104,7 +131,7 @@ def test_the_log_is_searched_by_kind_actor_and_day(ctx: Context, officer: Browse
     page = officer.page("/compliance/log")
     assert "&lt;b&gt;bold&lt;/b&gt;" in page
     assert "not yet sealed" in page
-    cells = re.compile(r'<td class="mono">([^<]+)</td>')
+    cells = re.compile(r'<td class="mono[^"]*">([^<]+)</td>')
     assert cells.findall(officer.page("/compliance/log?kind=topic.")) == ["topic.created"]
     assert cells.findall(officer.page("/compliance/log?actor=recipient")) == ["message.sent"]
     assert cells.findall(officer.page("/compliance/log?since=2026-10-01")) == ["message.sent"]

@@ -149,6 +149,7 @@ def upgrade() -> None:
     op.create_table(
         "suppression",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(length=16), nullable=False),
         sa.Column("key", sa.LargeBinary(length=32), nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -162,6 +163,7 @@ def upgrade() -> None:
         sa.CheckConstraint("lift IN ('owner','officer','nobody')", name=op.f("ck_suppression_lift")),
         sa.CheckConstraint("scope IN ('address','mailbox')", name=op.f("ck_suppression_scope")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression")),
+        sa.UniqueConstraint("ref", name=op.f("uq_suppression_ref")),
     )
     with op.batch_alter_table("suppression", schema=None) as batch_op:
         batch_op.create_index(
@@ -253,7 +255,6 @@ def upgrade() -> None:
         sa.Column("network", sa.LargeBinary(length=32), nullable=False),
         sa.Column("requested", sa.BigInteger(), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("mailed", sa.BigInteger(), nullable=True),
         sa.Column("expires", sa.BigInteger(), nullable=False),
         sa.Column("answered", sa.BigInteger(), nullable=True),
         sa.Column("answer", sa.Text(), nullable=True),
