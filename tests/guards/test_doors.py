@@ -40,7 +40,7 @@ FOR_RECIPIENTS = {
     "POST /stop/<token>",
     "POST /stop/<token>/press",
     "POST /stop/<token>/fresh",
-    "GET /stop/sent",
+    "GET /fresh-link",
     "POST /undo",
     "GET /why/<token>",
     "POST /why/<token>",

@@ -17,7 +17,7 @@ def renew(token: str) -> ResponseReturnValue:
     return redirect(url_for("recipient.fresh_sent", lang=chosen_locale()), 303)
 
 
-@blueprint.get("/stop/sent")
+@blueprint.get("/fresh-link")
 @door("recipient")
 def fresh_sent() -> ResponseReturnValue:
     return render_template("recipient/fresh_sent.html")

@@ -50,8 +50,8 @@ def test_one_press_mails_a_fresh_link_and_looking_mails_none(
     assert f'action="/stop/{token}/fresh"' in page
     assert count(ctx, message, NOTICES) == 0
     answer = client.submit(f"/stop/{token}/fresh")
-    assert (answer.status_code, answer.location) == (303, "/stop/sent")
-    assert "a fresh link is on its way" in client.page("/stop/sent")
+    assert (answer.status_code, answer.location) == (303, "/fresh-link")
+    assert "a fresh link is on its way" in client.page("/fresh-link")
     assert count(ctx, message, NOTICES) == 1
     assert state_of(ctx) == "granted"
 
@@ -114,5 +114,5 @@ def test_it_speaks_three_languages(ctx: Context, client: Browser, mail: bytes, l
     path = f"/stop/{link(ctx, Purpose.STOP, mail)}"
     assert words in client.page(f"{path}?lang={lang}", 410)
     answer = client.submit(f"{path}/fresh?lang={lang}")
-    assert answer.location == f"/stop/sent?lang={lang}"
+    assert answer.location == f"/fresh-link?lang={lang}"
     assert f'<html lang="{lang}"' in client.page(answer.location)
