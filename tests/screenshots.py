@@ -1,0 +1,123 @@
+"""`python -m tests.screenshots`: starts the demonstration, goes through it, and keeps pictures in docs/screenshots/."""
+
+import re
+import secrets
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.desk import sign_in
+from tests.browser.product import Product, running
+from tests.browser.reader import NARROW, Reader, launch, reading
+from tests.guards.letters import recipients
+
+HERE = Path(__file__).parents[1] / "docs" / "screenshots"
+LARGEST = 150_000
+SIZE = {"width": 1120, "height": 780}
+
+
+def main() -> None:
+    """Take every picture anew."""
+    HERE.mkdir(parents=True, exist_ok=True)
+    for old in HERE.glob("*.png"):
+        old.unlink()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(Path(folder) / "house", "demo") as product,
+        sync_playwright() as playwright,
+    ):
+        chromium = launch(playwright)
+        _recipient(chromium, product)
+        _staff(chromium, product)
+        chromium.close()
+    for picture in sorted(HERE.glob("*.png")):
+        size = picture.stat().st_size
+        print(f"{picture.relative_to(HERE.parents[1])}  {size / 1000:.0f} kB")
+        assert size < LARGEST, picture
+
+
+def _take(reader: Reader, name: str, *, narrow: bool = False, dark: bool = False, whole: bool = False) -> None:
+    size = NARROW if narrow else SIZE
+    reader.page.set_viewport_size({"width": size["width"], "height": size["height"]})
+    reader.page.emulate_media(color_scheme="dark" if dark else "light")
+    reader.page.screenshot(path=HERE / f"{name}.png", full_page=whole)
+
+
+def _recipient(chromium: Browser, product: Product) -> None:
+    with reading(chromium, product.url) as reader:
+        reader.open("/sign-up/garden-tips")
+        _take(reader, "recipient-sign-up")
+        links = _asked(reader, [])
+        reader.open(links["confirm"])
+        _take(reader, "recipient-confirm")
+        links = _asked(reader, ["Seed shop"])
+        reader.open(links["confirm"])
+        _take(reader, "recipient-confirm-several", whole=True)
+    with reading(chromium, product.url, locale="nl") as reader:
+        links = _read(reader, "Bring your spare beans")
+        reader.follow("Letter")
+        reader.page.frame_locator("iframe").locator("body").wait_for()
+        _take(reader, "demo-mailbox")
+        reader.open(f"{links['why']}?lang=en")
+        _take(reader, "recipient-why")
+        _take(reader, "recipient-why-narrow-dark", narrow=True, dark=True, whole=True)
+        reader.open(f"{links['stop']}?lang=en")
+        _take(reader, "recipient-stop")
+
+
+def _asked(reader: Reader, more: list[str]) -> dict[str, str]:
+    """Sign somebody up for garden tips and `more`; the links of the mail that asks."""
+    address = f"reader.{secrets.token_hex(4)}@example.org"
+    reader.open("/sign-up/garden-tips")
+    for topic in more:
+        reader.page.get_by_label(topic).check()
+    reader.page.locator("#address").fill(address)
+    reader.press("Send me the mail that asks")
+    return _read(reader, address)
+
+
+def _read(reader: Reader, words: str) -> dict[str, str]:
+    """Open a letter found by `words` as plain text, and return where its links lead."""
+    reader.open("/mailbox")
+    letters = reader.page.locator(".mailbox-list a")
+    for _ in range(200):
+        reader.page.locator("#words").fill(words)
+        with reader.page.expect_navigation():
+            reader.page.locator(".mailbox-find button").click()
+        if letters.count():
+            break
+    with reader.page.expect_navigation():
+        letters.first.click()
+    reader.follow("Plain text")
+    text = reader.page.locator("pre").inner_text()
+    return {found.group(1): found.group(0) for found in re.finditer(r"http\S+?/(confirm|why|stop)/[\w.-]+", text)}
+
+
+def _staff(chromium: Browser, product: Product) -> None:
+    with reading(chromium, product.url) as reader:
+        sign_in(reader, product)
+        reader.open("/campaigns")
+        _take(reader, "marketer-campaigns")
+        reader.follow("Seed list")
+        draft = reader.page.url
+        reader.open(f"{draft}/words")
+        _take(reader, "marketer-write")
+        reader.open(f"{draft}/check")
+        _take(reader, "marketer-check")
+        reader.open("/campaigns")
+        reader.follow("First frost")
+        _take(reader, "marketer-progress")
+        reader.open("/topics")
+        reader.follow("Garden tips")
+        _take(reader, "topic")
+        reader.open("/compliance")
+        _take(reader, "officer-compliance-dark", dark=True)
+        somebody = min(address for address in recipients(product.instance / "mailbox") if address.startswith("elsa"))
+        reader.page.locator("#who").fill(somebody)
+        reader.press("Look up")
+        _take(reader, "officer-timeline")
+
+
+if __name__ == "__main__":
+    main()
