@@ -201,10 +201,3 @@ def test_the_command_line_says_it_in_one_line_and_starts_nothing(
     assert line.startswith(f"outreach: {named}: ")
     assert SECRET not in line
     assert [path.name for path in here.instance.iterdir()] == ["outreach.toml"]
-
-
-def test_the_command_line_upgrades_an_empty_instance(tmp_path: Path) -> None:
-    here = Installation(tmp_path)
-    ended = here.ask("upgrade")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert {"keys.json", "outreach.db"} <= {path.name for path in here.instance.iterdir()}
