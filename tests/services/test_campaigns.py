@@ -95,6 +95,31 @@ def test_a_campaign_from_draft_to_scheduled(ctx: Context, alice: Actor, garden: 
     assert (entry["body"]["now"], entry["body"]["due"]) == (1, done.due)
 
 
+def test_service_mail_is_scheduled_by_somebody_who_is_an_officer_too(ctx: Context, alice: Actor, world: World) -> None:
+    topic_id, text_id = world.topic(kinds="informational,service")
+    world.grant(world.person(), topic_id, text_id, kinds="informational,service")
+    ref = written(ctx, alice, topic_id)
+    campaigns.edit_audience(ctx, alice, ref, Segment(), "service")
+    before = found(ctx, ref)
+    with pytest.raises(NotAllowedError, match="draft was kept"):
+        campaigns.schedule_campaign(ctx, alice, ref, Timing())
+    assert found(ctx, ref) == before
+    both = Actor("staff:b07b", frozenset({Role.MARKETER, Role.OFFICER}), world.staff("marketer,officer"))
+    campaigns.schedule_campaign(ctx, both, ref, Timing())
+    [entry] = entries(ctx, "campaign.scheduled")
+    assert (entry["body"]["kind"], entry["body"]["approved_by"]) == ("service", both.name)
+    campaigns.pause_campaign(ctx, alice, ref)
+    campaigns.resume_campaign(ctx, alice, ref)
+    assert found(ctx, ref).stand.state == "scheduled"
+
+
+def test_other_mail_names_no_approval(ctx: Context, alice: Actor, garden: int) -> None:
+    both = Actor("staff:b07b", frozenset({Role.MARKETER, Role.OFFICER}), alice.staff_id)
+    campaigns.schedule_campaign(ctx, both, written(ctx, alice, garden), Timing())
+    [entry] = entries(ctx, "campaign.scheduled")
+    assert "approved_by" not in entry["body"]
+
+
 def test_only_marketers_act(ctx: Context, alice: Actor, garden: int) -> None:
     ref = written(ctx, alice, garden)
     officer = Actor("staff:0ff1ce", frozenset({Role.OFFICER}), alice.staff_id)

@@ -7,7 +7,7 @@ from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from outreach.domain.campaign import Segment, day_begins
-from outreach.domain.errors import ConflictError, InvalidInputError, NotFoundError
+from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
 from outreach.services import campaign_content, campaign_pages, campaigns
 from outreach.services.campaign_pages import CampaignView
 from outreach.web import security
@@ -226,7 +226,7 @@ def schedule_now(campaign: bytes) -> ResponseReturnValue:
             if form.text("start") == "at" and not timing.local:
                 raise InvalidInputError("Give the day and the time, or start now.", "local")
             done = campaigns.schedule_campaign(context(), current_actor(), campaign, timing)
-        except (InvalidInputError, ConflictError) as error:
+        except (InvalidInputError, ConflictError, NotAllowedError) as error:
             form.fail(error)
         else:
             reached = done.now + done.later

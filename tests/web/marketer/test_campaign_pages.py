@@ -62,6 +62,22 @@ def test_the_way_from_an_empty_list_to_a_scheduled_campaign(ctx: Context, alice:
     assert "Roses" in alice.page("/campaigns?tab=finished")
 
 
+def test_the_schedule_of_service_mail_says_who_must_approve_it(
+    ctx: Context, alice: Browser, signed_in: Callable[..., Browser], world: World
+) -> None:
+    topic_id, text_id = world.topic(kinds="informational,service")
+    world.grant(world.person(), topic_id, text_id, kinds="informational,service")
+    path = draft(ctx, alice, topic_id)
+    said = "somebody who is marketer and officer must schedule it"
+    assert said not in alice.page(f"{path}/schedule")
+    alice.submit(f"{path}/audience", {"kind": "service", "locales": ["en"]})
+    assert said in alice.page(f"{path}/schedule")
+    refused = alice.submit(f"{path}/schedule", NOW)
+    assert refused.status_code == 422
+    assert "Your draft was kept" in refused.text
+    assert signed_in("marketer", "officer").submit(f"{path}/schedule", NOW).location == path
+
+
 @pytest.mark.parametrize("tab", ["all", "drafts", "scheduled", "sending", "finished"])
 def test_every_tab_says_what_to_do_when_it_is_empty(alice: Browser, tab: str) -> None:
     assert "card empty" in alice.page(f"/campaigns?tab={tab}")
