@@ -47,20 +47,20 @@ def _take(reader: Reader, name: str, *, narrow: bool = False, dark: bool = False
 def _recipient(chromium: Browser, product: Product) -> None:
     with reading(chromium, product.url) as reader:
         reader.open("/sign-up/garden-tips")
-        _take(reader, "recipient-sign-up")
+        _take(reader, "recipient-sign-up", whole=True)
         links = _asked(reader, [])
         reader.open(links["confirm"])
-        _take(reader, "recipient-confirm")
+        _take(reader, "recipient-confirm", whole=True)
         links = _asked(reader, ["Seed shop"])
         reader.open(links["confirm"])
         _take(reader, "recipient-confirm-several", whole=True)
-    with reading(chromium, product.url, locale="nl") as reader:
+    with reading(chromium, product.url) as reader:
         links = _read(reader, "Bring your spare beans")
         reader.follow("Letter")
         reader.page.frame_locator("iframe").locator("body").wait_for()
         _take(reader, "demo-mailbox")
         reader.open(f"{links['why']}?lang=en")
-        _take(reader, "recipient-why")
+        _take(reader, "recipient-why", whole=True)
         _take(reader, "recipient-why-narrow-dark", narrow=True, dark=True, whole=True)
         reader.open(f"{links['stop']}?lang=en")
         _take(reader, "recipient-stop")

@@ -1,11 +1,18 @@
 """Promise 1: no GET or HEAD changes anything, whoever asks, whatever they hold."""
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
+from sqlalchemy import update
 from werkzeug.routing import Rule
 
+from outreach.services.context import Context
+from outreach.store.audit import Entry, record
+from outreach.store.schema.organisation import staff_session
 from tests.guards.crawl import Visit
 from tests.guards.material import Material, rules
+from tests.guards.store import Watch
 from tests.guards.visitors import WHO
 
 # What looking may leave behind: that an officer read (with its place in the queue), and that a link was touched.
@@ -41,6 +48,23 @@ def test_head_answers_as_get_would(visits: list[Visit]) -> None:
     got = {(visit.who, visit.url): visit.status for visit in visits if visit.method == "GET"}
     differing = [str(v) for v in visits if v.method == "HEAD" and got.get((v.who, v.url), v.status) != v.status]
     assert differing == []
+
+
+def test_the_watch_itself_sees_what_it_should(house: Context) -> None:
+    watch = Watch(Path(house.settings.database.removeprefix("sqlite:///")))
+    with house.db.transaction() as conn:
+        conn.execute(update(staff_session).values(seen=staff_session.c.seen + 1))
+    assert watch.changes() == []
+    with house.db.transaction() as conn:
+        record(conn, house.db.now(conn), Entry(kind="contact.read", actor="staff:0"))
+    assert set(watch.changes()) == {"+read"}
+    with house.db.transaction() as conn:
+        record(conn, house.db.now(conn), Entry(kind="contact.revealed", actor="staff:0"))
+    assert set(watch.changes()) == {"+audit_entry", "+audit_pending"}
+    with house.db.transaction() as conn:
+        conn.execute(update(staff_session).values(proved=staff_session.c.proved + 1))
+    assert set(watch.changes()) == {"+staff_session", "-staff_session"}
+    watch.close()
 
 
 def test_a_route_nobody_can_fill_is_named(site: Flask) -> None:
