@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from outreach.config import Settings, load_settings
 from outreach.domain.errors import OutreachError, SettingsError
@@ -36,12 +37,22 @@ def _plainly() -> Iterator[None]:
 def _context(*, migrate: bool = False) -> Context:
     settings = load_settings()
     configure_logs(settings.log_level)
-    ctx = open_context(settings)
+    ctx = _open(settings)
     if migrate:
         upgrade(ctx.db)
     elif not is_current(ctx.db):
         raise OutreachError("The database is not at the newest version. Run: python -m outreach upgrade")
     return ctx
+
+
+def _open(settings: Settings) -> Context:
+    """Whatever the database driver says may repeat the URL, and a password with it."""
+    try:
+        ctx = open_context(settings)
+        with ctx.db.reading():
+            return ctx
+    except (ArgumentError, OperationalError, ValueError):
+        raise SettingsError("database_url: this database cannot be opened or reached") from None
 
 
 @click.group()

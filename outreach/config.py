@@ -3,13 +3,18 @@
 import base64
 import json
 import os
+import re
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from limits import parse
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from outreach.domain.errors import SettingsError
 from outreach.domain.keys import Keyring, TokenKey
@@ -90,10 +95,24 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _plain_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
-            raise ValueError("must be http(s)://host without a path")
+        try:
+            parts = urlsplit(url)
+            rest = (parts.path.rstrip("/"), parts.query, parts.fragment, parts.username)
+            plain = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not any(rest)
+        except ValueError:  # its text would repeat the address
+            plain = False
+        if not plain:
+            raise ValueError("must be http(s)://host, with a port if needed, and nothing more")
         return url.rstrip("/")
+
+    @field_validator("http_limit", "sign_in_limit")
+    @classmethod
+    def _known_limit(cls, limit: str) -> str:
+        try:
+            parse(limit)
+        except ValueError:
+            raise ValueError("must be like 10/minute") from None
+        return limit
 
     @model_validator(mode="after")
     def _real_mail_needs_a_lasting_home(self) -> "Settings":
@@ -134,6 +153,7 @@ class Settings(BaseSettings):
 
 def load_settings(**overrides: object) -> Settings:
     """Read the settings. Raises SettingsError with one line that names the first wrong one; values are not echoed."""
+    _only_known_variables()
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -141,8 +161,19 @@ def load_settings(**overrides: object) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"{name}: {message}" if name else message) from None
+    except UnreadableVariable as error:
+        found = re.search(r'field "(\w+)"', str(error))
+        raise SettingsError(f"{found[1] if found else 'environment'}: not valid JSON") from None
     except ValueError as error:  # a TOML file that does not parse
         raise SettingsError(f"outreach.toml: {str(error).splitlines()[0]}") from None
+
+
+def _only_known_variables() -> None:
+    """A misspelt variable is an error: what it was meant to change would silently stay as it is."""
+    for name in sorted(os.environ):
+        setting = name.removeprefix("OUTREACH_").split("__")[0].lower()
+        if name.startswith("OUTREACH_") and setting not in Settings.model_fields:
+            raise SettingsError(f"{name}: there is no such setting")
 
 
 def load_keyring(settings: Settings) -> Keyring:
@@ -183,12 +214,12 @@ def new_keys(host: str) -> dict[str, object]:
 
 def _make_keys(path: Path, host: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return  # another process made it in this instant
-    with os.fdopen(handle, "w") as file:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # mode 0600
         json.dump(new_keys(host), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process made it in this instant
+            os.link(file.name, path)
 
 
 def new_secret() -> str:

@@ -3,9 +3,11 @@
 import base64
 import hmac
 import json
+import multiprocessing
 import stat
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,31 @@ def test_a_key_file_cut_short_is_refused_and_left_as_it_is(settings: Settings, c
     with pytest.raises(SettingsError, match=r"^keys\.json: "):
         load_keyring(settings)
     assert path.read_text() == content
+
+
+def test_processes_that_start_at_once_agree_on_one_file(tmp_path: Path) -> None:
+    together, rounds = 4, 25
+    fork = multiprocessing.get_context("fork")
+    barrier, found = fork.Barrier(together), fork.Queue()
+    starters = [fork.Process(target=_start, args=(tmp_path, rounds, barrier, found)) for _ in range(together)]
+    for starter in starters:
+        starter.start()
+    said = [found.get(timeout=90) for _ in starters]
+    for starter in starters:
+        starter.join()
+    assert len(said[0]) == rounds
+    assert all(said[0] == other for other in said)
+
+
+def _start(folder: Path, rounds: int, barrier: Barrier, found: "multiprocessing.Queue[list[str]]") -> None:
+    said = []
+    for number in range(rounds):
+        barrier.wait(90)
+        try:
+            said.append(load_keyring(Settings(instance=folder / str(number))).doors.hex())
+        except SettingsError as error:
+            said.append(str(error))
+    found.put(said)
 
 
 def test_a_keyring_shows_no_secret(keyring: Keyring) -> None:

@@ -49,6 +49,8 @@ def refused(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
         ("log_level", SECRET),
         ("database_url", f"mysql://outreach:{SECRET}@127.0.0.1/outreach"),
         ("former_hosts", SECRET),
+        ("http_limit", SECRET),
+        ("sign_in_limit", f"10/{SECRET}"),
         ("relays", SECRET),
     ],
 )
@@ -56,8 +58,13 @@ def test_a_wrong_setting_in_the_environment_is_named(
     instance: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     line = refused(monkeypatch, **{f"OUTREACH_{name.upper()}": value})
-    assert name in line
+    assert line.startswith(f"{name}: ")
     assert value not in line
+
+
+@pytest.mark.parametrize("name", ["OUTREACH_PUBLC_URL", "OUTREACH_RELAY__MAIN__HOST"])
+def test_a_variable_that_is_no_setting_is_named(instance: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert refused(monkeypatch, **{name: SECRET}).startswith(f"{name}: ")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +75,10 @@ def test_a_wrong_setting_in_the_environment_is_named(
         f"https://mail.example/{SECRET}",
         "https://",
         f"https://[{SECRET}",
+        f"https://mail.example?{SECRET}",
+        f"https://outreach:{SECRET}@mail.example",
+        f"https://mail.example:{SECRET}",
+        f"https://{SECRET}\u2100.example",
     ],
 )
 def test_an_address_that_is_not_a_plain_one_is_refused(
@@ -187,6 +198,9 @@ def test_with_a_relay_the_demo_mailbox_is_off(instance: Path, monkeypatch: pytes
         (f'[relays.main]\nhost = "{SECRET}"\npassord = "{SECRET}"', {}, "relays.main.passord"),
         (f"public_url = {SECRET}", {}, "outreach.toml"),
         ("", RELAY, "public_url"),
+        ("", {"OUTREACH_DATABASE_URL": f"postgresql://outreach:{SECRET}@127.0.0.1:1/outreach"}, "database_url"),
+        ("", {"OUTREACH_DATABASE_URL": f"postgresql://outreach:{SECRET}@127.0.0.1:port/outreach"}, "database_url"),
+        ("", {"OUTREACH_DATABASE_URL": f"sqlite:////{SECRET}/outreach.db"}, "database_url"),
     ],
 )
 def test_the_command_line_says_it_in_one_line_and_starts_nothing(
@@ -200,4 +214,4 @@ def test_the_command_line_says_it_in_one_line_and_starts_nothing(
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"outreach: {named}: ")
     assert SECRET not in line
-    assert [path.name for path in here.instance.iterdir()] == ["outreach.toml"]
+    assert {path.name for path in here.instance.iterdir()} <= {"outreach.toml", "keys.json"}
