@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from outreach.domain.actors import Role
 from outreach.domain.errors import (
@@ -197,6 +197,20 @@ def test_the_engine_mails_a_link_to_staff_only_and_three_a_day_at_most(ctx: Cont
     assert staff_passwords.process_staff_requests(ctx) == 7
     assert staff_passwords.process_staff_requests(ctx) == 0
     assert len(mailed_tokens(ctx)) == 3
+
+
+def test_a_forgotten_password_that_cannot_be_opened_waits_and_stops_no_other(ctx: Context, world: World) -> None:
+    hire(world, address="alice@northfield.example")
+    for _ in range(2):
+        staff_passwords.forgot_password(ctx, address="alice@northfield.example", network="n")
+    with ctx.db.transaction() as conn:
+        first = conn.execute(select(func.min(request.c.id))).scalar_one()
+        conn.execute(update(request).where(request.c.id == first).values(payload_box=b"sealed with another key, once"))
+    assert staff_passwords.process_staff_requests(ctx) == 2
+    assert kinds(ctx) == ["staff.password-asked"]
+    with ctx.db.reading() as conn:
+        assert conn.execute(select(request.c.id).where(request.c.settled.is_(None))).scalars().all() == [first]
+    assert staff_passwords.process_staff_requests(ctx) == 0
 
 
 def test_a_chosen_password_ends_every_session_and_every_other_link(ctx: Context, world: World) -> None:
