@@ -164,7 +164,7 @@ class Rehearsal:
 
     def _time_passes(self) -> None:
         """Hours for the servers that said later, a week for the cap to open, days until it gives up."""
-        for passed in (*RETRIES, 7 * DAY + 2 * HOUR, 6 * DAY):
+        for passed in (*RETRIES, 7 * DAY + 2 * HOUR, *RETRIES, 6 * DAY):
             self.product.move_clock(passed)
             self.books.rest()
 
