@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = Path(os.environ.get("OUTREACH_INSTANCE") or "instance") / "outreach.toml"
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
@@ -155,7 +155,7 @@ def load_settings(**overrides: object) -> Settings:
     """Read the settings. Raises SettingsError with one line that names the first wrong one; values are not echoed."""
     _only_known_variables()
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -246,10 +246,11 @@ def _consents(conn: Connection, contact_id: int) -> Iterator[ConsentView]:
 
 
 def _messages(conn: Connection, contact_id: int) -> Iterator[MessageView]:
+    own = select(contact.c.mailbox).where(contact.c.id == contact_id).scalar_subquery()
     query = (
         select(message, campaign.c.ref.label("campaign_ref"), campaign.c.name)
         .outerjoin(campaign, campaign.c.id == message.c.campaign)
-        .where(message.c.contact == contact_id)
+        .where(message.c.contact == contact_id, message.c.mailbox == own)  # the index is by mailbox
         .order_by(message.c.id.desc())
         .limit(MESSAGES)
     )
