@@ -7,6 +7,7 @@ from outreach.domain.errors import InvalidInputError
 from outreach.services import demo_mailbox
 from outreach.web import security
 from outreach.web.auth import door
+from outreach.web.formats import speak
 from outreach.web.home import context
 
 blueprint = Blueprint("mailbox", __name__, url_prefix="/mailbox")
@@ -18,6 +19,11 @@ _LETTER_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
+
+
+@blueprint.before_request
+def _in_english() -> None:
+    speak("en")
 
 
 @blueprint.get("")
