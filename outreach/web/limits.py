@@ -30,7 +30,7 @@ def limit(app: Flask, settings: Settings) -> None:
         application_limits=[settings.http_limit],
         application_limits_exempt_when=lambda: not _is_public_form(),
         storage_uri="memory://",
-        strategy="sliding-window-counter",
+        strategy="moving-window",
         headers_enabled=False,
     )
 
