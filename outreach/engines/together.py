@@ -36,8 +36,9 @@ class Child:
         return self.process is not None and self.process.poll() is not None
 
     def stop(self) -> None:
-        """Ask politely, then insist."""
+        """Ask politely, then insist. One that ended by itself may have left something behind."""
         if self.process is None or self.has_ended:
+            self._kill()
             return
         self.process.send_signal(signal.SIGTERM)
         try:

@@ -92,8 +92,12 @@ class Worker:
         if not decided.ids:
             return True
         began = time.monotonic()
-        letters = write_letters(self.ctx, decided.ids, decided.at)
-        keep_evidence(self.ctx, letters.evidence)
+        try:
+            letters = write_letters(self.ctx, decided.ids, decided.at)
+            keep_evidence(self.ctx, letters.evidence)
+        except DBAPIError:  # nothing has begun, so nothing is in doubt
+            self._record([Outcome(one, Result.PUT_BACK) for one in decided.ids])
+            raise
         handed = self._hand_off(letters, journal)
         tried = [one for one in handed if one.result is not Result.PUT_BACK]
         self.pace.saw(len(tried), time.monotonic() - began)

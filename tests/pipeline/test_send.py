@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from outreach.domain.actors import CONSOLE
 from outreach.domain.errors import SettingsError
@@ -329,3 +330,20 @@ def test_the_confirmation_as_sent_is_kept_before_it_goes(line: Line, world: Worl
     line.rounds()
     assert "/confirm/" in kept[0]["text"]
     assert kept[0]["sha256"] == hashlib.sha256(line.relay.sent[0].data).hexdigest()
+
+
+def test_a_database_away_before_the_hand_off_leaves_nobody_in_doubt(
+    line: Line, world: World, author: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = ready(line, world, author)
+
+    def away(*_arguments: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("the server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("outreach.pipeline.send.write_letters", away)
+        with pytest.raises(OperationalError):
+            line.rounds(1)
+    assert list(line.states(one).values()) == [("planned", None)]
+    line.rounds()
+    assert list(line.states(one).values()) == [("sent", None)]

@@ -69,7 +69,7 @@ def _form(slug: str, error: InvalidInputError | None = None) -> ResponseReturnVa
     page = render_template(
         "recipient/sign_up.html",
         offer=offer,
-        shown=stamp(ctx),
+        shown=request.form.get("shown") or stamp(ctx),  # corrected quickly is still filled in by a person
         form_url=url_for("recipient.sign_up_page", slug=slug, _external=True) if slug else "",
         typed=request.form.get("address", ""),
         ticked=request.form.getlist("topics"),
