@@ -265,7 +265,9 @@ class Demonstration:
     def _come(self, journal: WorkerJournal) -> None:
         """Today and what lies ahead: people waiting, a mistake stopped in time, a campaign scheduled, a draft."""
         stockholm = campaigns.Timing(zone="Europe/Stockholm")
-        campaigns.schedule_campaign(self.ctx, self._actor, self._write(*SWAP), stockholm)
+        swap = self._write(*SWAP)
+        campaigns.edit_audience(self.ctx, self._actor, swap, Segment(locales=("en",)))
+        campaigns.schedule_campaign(self.ctx, self._actor, swap, stockholm)
         self._send(journal)
         patient = replace(stockholm, later_until=_in_days(self._now(), 6)[:10])
         campaigns.schedule_campaign(self.ctx, self._actor, self._write(*FROST), patient)
