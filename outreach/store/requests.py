@@ -62,11 +62,16 @@ def postpone_request(conn: Connection, request_id: int, until: int) -> None:
     conn.execute(update(request).where(request.c.id == request_id).values(not_before=until))
 
 
-def open_confirmation(conn: Connection, contact_id: int, now: int) -> Row[Any] | None:
-    """The request this person has not yet answered, if one is pending."""
+def open_confirmation(conn: Connection, contact_id: int, now: int, *, about: str = "topics") -> Row[Any] | None:
+    """The request about topics, or an account, that this person has not yet answered, if one is pending."""
     return conn.execute(
         select(confirmation)
-        .where(confirmation.c.contact == contact_id, confirmation.c.answered.is_(None), confirmation.c.expires > now)
+        .where(
+            confirmation.c.contact == contact_id,
+            confirmation.c.about == about,
+            confirmation.c.answered.is_(None),
+            confirmation.c.expires > now,
+        )
         .order_by(confirmation.c.id.desc())
         .limit(1)
     ).one_or_none()

@@ -1,6 +1,6 @@
 """Every table, by what it is about. Import this to have `metadata` complete."""
 
-from outreach.store.schema import audit, campaigns, consents, organisation, people
+from outreach.store.schema import audit, campaigns, consents, members, organisation, people
 from outreach.store.schema.columns import metadata, random_ref
 
 APPEND_ONLY = (
@@ -14,4 +14,14 @@ APPEND_ONLY = (
 )
 """Tables that refuse UPDATE, DELETE, REPLACE and TRUNCATE by trigger, on both databases."""
 
-__all__ = ["APPEND_ONLY", "audit", "campaigns", "consents", "metadata", "organisation", "people", "random_ref"]
+__all__ = [
+    "APPEND_ONLY",
+    "audit",
+    "campaigns",
+    "consents",
+    "members",
+    "metadata",
+    "organisation",
+    "people",
+    "random_ref",
+]

@@ -57,7 +57,7 @@ message = Table(
     metadata,
     identity(),
     ref(),
-    Column("origin", Text, nullable=False),  # campaign, confirmation, notice, test (invitation, reply: come later)
+    Column("origin", Text, nullable=False),  # campaign, confirmation, invitation, notice, test (reply: comes later)
     Column("kind", Text, nullable=False),  # promotional, informational, service
     Column("lane", Text, nullable=False),
     belongs_to("contact", "contact.id"),
@@ -66,6 +66,7 @@ message = Table(
     Column("topic", BigId),
     Column("content", BigId),
     Column("confirmation", BigId),
+    Column("invitation", BigId),
     Column("state", Text, nullable=False),
     Column("reason", Text),
     instant("planned"),  # when it was planned; a place under the caps counts from here

@@ -99,13 +99,13 @@ request = Table(
     metadata,
     identity(),
     ref(),
-    Column("door", Text, nullable=False),  # sign-up, staff-start, staff-reset
+    Column("door", Text, nullable=False),
     instant("received"),
     Column("network", LargeBinary(32), nullable=False),  # keyed hash of the IP prefix, for budgets
     box("payload_box"),  # JSON, sealed under the doors' key until the engine has dealt with it
     instant("not_before"),
     instant("settled", nullable=True),
-    CheckConstraint("door IN ('sign-up','staff-start','staff-reset')", name="door"),
+    CheckConstraint("door IN ('sign-up','staff-start','staff-reset','member-start','invite','connect')", name="door"),
 )
 Index(
     "ix_request_open",
@@ -120,13 +120,14 @@ Index(
     postgresql_where=request.c.settled.is_not(None),
 )
 
-# A request for consent awaiting its owner's press. Lives beside the consent state and never changes it.
+# A request awaiting its owner's press: for consent, or for a member's account. Changes no state by itself.
 confirmation = Table(
     "confirmation",
     metadata,
     identity(),
     ref(),
     belongs_to("contact", "contact.id", index=True),
+    Column("about", Text, nullable=False, server_default="topics"),  # topics, account
     Column("locale", Text, nullable=False),
     Column("network", LargeBinary(32), nullable=False),
     instant("requested"),
