@@ -16,16 +16,23 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """`name` is what the log prints: "staff:<ref hex>", "recipient", "visitor", "engine", "console"."""
+    """`name` is what the log prints: "staff:<ref hex>", "member:<ref hex>", "recipient", "visitor", "engine" …"""
 
     name: str
     roles: frozenset[Role] = frozenset()
     staff_id: int | None = None
+    member_id: int | None = None
 
     def must_be(self, *roles: Role) -> None:
         """Raise NotAllowedError unless the actor holds one of `roles`."""
         if not self.roles.intersection(roles):
             raise NotAllowedError("Your account does not have the role for this.")
+
+    def must_be_member(self) -> int:
+        """The member's id. Raises NotAllowedError for anybody else."""
+        if self.member_id is None:
+            raise NotAllowedError("Sign in to your member's account first.")
+        return self.member_id
 
 
 VISITOR = Actor("visitor")

@@ -34,6 +34,12 @@ class Reason(StrEnum):
     REQUEST_ENDED = "request_ended"
     BUDGET = "budget"
     STAFF_ENDED = "staff_ended"
+    OWN_ADDRESS = "own_address"
+    INVITED_BEFORE = "invited_before"
+    CONNECTED = "connected"
+    CAP_INVITATIONS = "cap_invitations"
+    INVITER_STOPPED = "inviter_stopped"
+    INVITATION_ENDED = "invitation_ended"
 
 
 BARS = (Reason.ERASED, Reason.DECEASED, Reason.NEVER, Reason.COMPLAINT, Reason.IMPORTED, Reason.BOUNCE)

@@ -33,7 +33,7 @@ class Power(StrEnum):
     EXPLAIN = "explain"  # why this one mail came, address masked
     GRANT = "grant"  # begin a consent
     RESTORE = "restore"  # take back a withdrawal, in the browser that acted
-    SIGN_IN = "sign in"  # prove a staff address and choose a password
+    SIGN_IN = "sign in"  # prove one's address and choose a password
 
 
 class Purpose(StrEnum):
@@ -45,6 +45,10 @@ class Purpose(StrEnum):
     SET_UP = "set-up"
     STAFF_PASSWORD = "staff-password"  # noqa: S105  a purpose's name, not a password
     UNDO = "undo"
+    ACCOUNT = "account"
+    INVITATION = "invitation"
+    HAND = "hand"
+    CONNECT = "connect"
 
     @property
     def powers(self) -> frozenset[Power]:
@@ -63,12 +67,18 @@ _POWERS = {
     Purpose.SET_UP: frozenset({Power.SIGN_IN}),
     Purpose.STAFF_PASSWORD: frozenset({Power.SIGN_IN}),
     Purpose.UNDO: frozenset({Power.RESTORE}),
+    Purpose.ACCOUNT: frozenset({Power.SIGN_IN}),
+    Purpose.INVITATION: frozenset({Power.EXPLAIN, Power.REDUCE}),
+    Purpose.HAND: frozenset({Power.EXPLAIN, Power.REDUCE}),
+    Purpose.CONNECT: frozenset({Power.GRANT, Power.REDUCE}),
 }
 _LIFETIMES = {
     Purpose.CONFIRM: 7 * _DAY,
     Purpose.SET_UP: _DAY,
     Purpose.STAFF_PASSWORD: _DAY,
     Purpose.UNDO: _HOUR,
+    Purpose.ACCOUNT: _HOUR // 2,
+    Purpose.CONNECT: 7 * _DAY,
 }
 _CODES = {
     Purpose.CONFIRM: b"c",
@@ -77,6 +87,10 @@ _CODES = {
     Purpose.SET_UP: b"a",
     Purpose.STAFF_PASSWORD: b"p",
     Purpose.UNDO: b"u",
+    Purpose.ACCOUNT: b"m",
+    Purpose.INVITATION: b"i",
+    Purpose.HAND: b"h",
+    Purpose.CONNECT: b"k",
 }
 _PURPOSES = {code: purpose for purpose, code in _CODES.items()}
 

@@ -20,6 +20,7 @@ from outreach.domain import addresses
 from outreach.domain.actors import VISITOR, Actor
 from outreach.domain.consent import Event
 from outreach.services import outbox
+from outreach.services.budgets import Budgets
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.services.public_text import Promise, offered, read_house
@@ -36,7 +37,6 @@ LIFETIME = 7 * requests.DAY
 _BATCH = 50
 _ROUNDS = 10
 _HOUR = 3_600_000_000
-_EVERYBODY = bytes(32)
 _MOST_REMEMBERED = 20
 
 log = structlog.get_logger()
@@ -106,7 +106,7 @@ class _Batch:
         self.conn, self.ctx, self.now = conn, ctx, now
         self.house = read_house(conn)
         self._offers: dict[str, dict[bytes, Promise]] = {}
-        self._full: dict[bytes, int] = {}
+        self.budgets = Budgets(conn, ctx, now)
 
     def lock(self, opened: Sequence[_Asked]) -> None:
         """Lock everybody we already know, in id order as the pipeline does, so that nobody waits in a ring."""
@@ -159,26 +159,16 @@ class _Batch:
 
     def _mail(self, asked: _Asked, person: Person | None, pending: Row[Any] | None) -> str | int:
         """ "queued", "merged", "budget", a bar's kind; or the instant until which the request waits."""
-        settings = self.ctx.settings
         if person and pending and requests.has_unsent_mail(self.conn, pending.id, person.id):
             return "merged"
-        day = self.now - requests.DAY
-        if requests.spent(self.conn, asked.mailbox_key, day) >= settings.confirmations_per_mailbox:
+        if self.budgets.is_spent(asked.mailbox_key):
             return "merged" if pending else "budget"
         bars = suppressions.live(self.conn, [asked.address_key, asked.mailbox_key])
         for bar in bars:
             if bar.lift != "owner":
                 return bar.kind
-        budgets = [(_EVERYBODY, settings.confirmations_total)]
-        if asked.row.door == "sign-up":
-            budgets.append((asked.row.network, settings.confirmations_per_network))
-        return max((self._wait(key, limit) for key, limit in budgets), default=0) or "queued"
-
-    def _wait(self, key: bytes, limit: int) -> int:
-        """0 while there is room under an hourly budget, else when there will be."""
-        if key not in self._full and requests.spent(self.conn, key, self.now - _HOUR) >= limit:
-            self._full[key] = requests.frees_at(self.conn, key, self.now - _HOUR, limit) + _HOUR
-        return self._full.get(key, 0)
+        network = asked.row.network if asked.row.door == "sign-up" else None
+        return self.budgets.wait(network) or "queued"
 
     def _meet(self, asked: _Asked) -> Person:
         newcomer = Newcomer(asked.address, asked.facts["locale"], self.house.timezone)
@@ -221,7 +211,7 @@ class _Batch:
         if mail == "merged":
             return [self._requested(asked, person, topics, mail, None)]
         if mail == "queued":
-            requests.spend(self.conn, self.now, {asked.mailbox_key, asked.row.network, _EVERYBODY})
+            self.budgets.spend(asked.mailbox_key, asked.row.network)
             ref = outbox.queue_confirmation(self.conn, self.now, person, confirmation, due=self.now)
             return [self._requested(asked, person, topics, mail, ref)]
         if mail != "budget":

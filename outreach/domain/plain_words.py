@@ -1,0 +1,86 @@
+"""What a member may write to a person who did not ask: a short plain note and a name, and nothing that leads away.
+
+No link, address, phone number or mark-up: a mail from the site's own address must not carry a stranger's advertising
+(listmonk #1133). Text is folded first (Unicode NFKC, invisible characters gone), so that look-alikes do not slip past.
+"""
+
+import re
+import unicodedata
+from enum import StrEnum
+
+from outreach.domain.errors import InvalidInputError
+
+LONGEST_NOTE = 200
+LONGEST_NAME = 60
+
+_JOINERS = "\u200c\u200d"  # Persian words and joined emoji need them; they join nothing that we look for
+_DOT_OF_IDNA = re.compile("\u3002(?=[a-z])", re.IGNORECASE)  # RFC 3490 §3.1 reads it as a full stop
+_WEB = re.compile(
+    r"://|\bwww\b|[^\W_]\.[^\W\d_]{2,}|\w\s*[(\[{]\s*(?:dot|\.)\s*[)\]}]\s*\w|\b\w+ dot (?:com|org|net)\b", re.I
+)
+_ADDRESS = re.compile(r"@|\w\s*[(\[{]\s*at\s*[)\]}]\s*\w", re.IGNORECASE)
+_PHONE = re.compile(r"(?:\d[\s().\-/+_]*){7,}")
+_MARKUP = re.compile(r"[<>]|\]\s*\(|&(?:#\w+|\w+);")
+
+
+class Fault(StrEnum):
+    """Why words will not do; the web has a sentence for each in every language."""
+
+    TOO_LONG = "too-long"
+    UNSEEN = "unseen"
+    NO_NAME = "no-name"
+    ADDRESS = "address"
+    WEB = "web"
+    PHONE = "phone"
+    MARKUP = "markup"
+
+
+_SENTENCES = {
+    Fault.TOO_LONG: "This is too long.",
+    Fault.UNSEEN: "There is a character in this that cannot be seen. Type it again by hand.",
+    Fault.NO_NAME: "Type the name others know you by.",
+    Fault.ADDRESS: "Leave e-mail addresses out. Whoever accepts can be shown yours, if you choose so then.",
+    Fault.WEB: "Leave web addresses out, and put a space after each full stop.",
+    Fault.PHONE: "Leave telephone numbers out, and write long numbers or dates in words.",
+    Fault.MARKUP: "Use plain words only, without < or >.",
+}
+
+
+class PlainWordsError(InvalidInputError):
+    """Not words we could pass on. Echoes none of them."""
+
+    def __init__(self, fault: Fault, field: str) -> None:
+        super().__init__(_SENTENCES[fault], field)
+        self.fault = fault
+
+
+def check_note(text: str) -> str:
+    """The note as it will be shown, spaces tidied; may be empty. Raises PlainWordsError (field "note")."""
+    return _checked(text, "note", LONGEST_NOTE)
+
+
+def check_name(text: str) -> str:
+    """The name as others will read it: one line with a letter in it. Raises PlainWordsError (field "name")."""
+    name = _checked(" ".join(text.split()), "name", LONGEST_NAME)
+    if not any(letter.isalpha() for letter in name):
+        raise PlainWordsError(Fault.NO_NAME, "name")
+    return name
+
+
+def _checked(text: str, field: str, longest: int) -> str:
+    shown = unicodedata.normalize("NFC", "\n".join(" ".join(line.split()) for line in text.strip().splitlines()))
+    if len(shown) > longest:
+        raise PlainWordsError(Fault.TOO_LONG, field)
+    if any(unicodedata.category(one) in {"Cc", "Cf", "Co", "Cs", "Cn"} and one not in _JOINERS + "\n" for one in shown):
+        raise PlainWordsError(Fault.UNSEEN, field)
+    fault = _fault(shown)
+    if fault is not None:
+        raise PlainWordsError(fault, field)
+    return shown
+
+
+def _fault(shown: str) -> Fault | None:
+    folded = unicodedata.normalize("NFKC", shown).translate({ord(one): None for one in _JOINERS})
+    folded = _DOT_OF_IDNA.sub(".", folded)
+    looks = ((Fault.ADDRESS, _ADDRESS), (Fault.WEB, _WEB), (Fault.PHONE, _PHONE), (Fault.MARKUP, _MARKUP))
+    return next((fault for fault, pattern in looks if pattern.search(folded)), None)

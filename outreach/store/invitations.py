@@ -1,0 +1,69 @@
+"""SQL about invitations: the policy in force, what an inviter made and what became of it, and the rows themselves."""
+
+import secrets
+from typing import Any
+
+from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy.engine import Row
+
+from outreach.domain.frequency import Cap
+from outreach.domain.invitation import LOOK_BACK_DAYS, REFUSALS, Policy, Record, Way
+from outreach.store.schema.members import invitation, invitation_policy
+
+DAY = 86_400_000_000
+
+
+def policy_now(conn: Connection) -> Policy:
+    """The officer's policy in force, or the defaults."""
+    row = conn.execute(select(invitation_policy).where(invitation_policy.c.ended.is_(None))).one_or_none()
+    if row is None:
+        return Policy()
+    return Policy(
+        by_mail=bool(row.by_mail),
+        a_day=row.a_day,
+        a_month=row.a_month,
+        recipient=Cap(row.recipient_n, row.recipient_window),
+        keep_days=row.keep_days,
+    )
+
+
+def record_of(conn: Connection, member_id: int, now: int) -> Record:
+    """What became of a member's invitations of the last 90 days."""
+    accepted, refused, reported = (
+        func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+        for condition in (
+            invitation.c.answer == "accepted",
+            invitation.c.answer.in_(sorted(REFUSALS)),
+            invitation.c.report.is_not(None),
+        )
+    )
+    row = conn.execute(
+        select(accepted, refused, reported).where(
+            invitation.c.member == member_id, invitation.c.asked > now - LOOK_BACK_DAYS * DAY
+        )
+    ).one()
+    return Record(*(int(count) for count in row))
+
+
+def pressed_since(conn: Connection, member_id: int, since: int) -> list[int]:
+    """When this member made each invitation, by hand or by mail, after `since`."""
+    query = select(invitation.c.asked).where(
+        invitation.c.member == member_id, invitation.c.asked > since, invitation.c.way != Way.LINK
+    )
+    return list(conn.execute(query).scalars())
+
+
+def add(conn: Connection, **values: Any) -> Row[Any]:
+    """A new invitation; returns its row."""
+    row = {"ref": secrets.token_bytes(16), **values}
+    made = conn.execute(insert(invitation).values(row).returning(invitation.c.id)).scalar_one()
+    return conn.execute(select(invitation).where(invitation.c.id == made)).one()
+
+
+def by_ref(conn: Connection, ref: bytes, *, lock: bool = False) -> Row[Any] | None:
+    query = select(invitation).where(invitation.c.ref == ref)
+    return conn.execute(query.with_for_update() if lock else query).one_or_none()
+
+
+def change(conn: Connection, invitation_id: int, **values: Any) -> None:
+    conn.execute(update(invitation).where(invitation.c.id == invitation_id).values(values))
