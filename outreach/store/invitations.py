@@ -8,7 +8,7 @@ from sqlalchemy.engine import Row
 
 from outreach.domain.frequency import Cap
 from outreach.domain.invitation import LOOK_BACK_DAYS, REFUSALS, Policy, Record, Way
-from outreach.store.schema.members import invitation, invitation_policy
+from outreach.store.schema.members import invitation, invitation_policy, member
 
 DAY = 86_400_000_000
 
@@ -28,7 +28,7 @@ def policy_now(conn: Connection) -> Policy:
 
 
 def record_of(conn: Connection, member_id: int, now: int) -> Record:
-    """What became of a member's invitations of the last 90 days."""
+    """What became of a member's invitations of the last 90 days; after an officer restored them, from then on."""
     accepted, refused, reported = (
         func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
         for condition in (
@@ -37,9 +37,12 @@ def record_of(conn: Connection, member_id: int, now: int) -> Record:
             invitation.c.report.is_not(None),
         )
     )
+    judged_from = select(func.coalesce(member.c.judged_from, 0)).where(member.c.id == member_id).scalar_subquery()
     row = conn.execute(
         select(accepted, refused, reported).where(
-            invitation.c.member == member_id, invitation.c.asked > now - LOOK_BACK_DAYS * DAY
+            invitation.c.member == member_id,
+            invitation.c.asked > now - LOOK_BACK_DAYS * DAY,
+            invitation.c.answered > judged_from,
         )
     ).one()
     return Record(*(int(count) for count in row))

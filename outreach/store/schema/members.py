@@ -17,6 +17,7 @@ member = Table(
     instant("created"),
     instant("suspended", nullable=True),
     Column("suspended_for", Text),  # reports, refusals, officer
+    instant("judged_from", nullable=True),  # an officer restored them: earlier answers no longer count
     instant("closed", nullable=True),
     sqlite_autoincrement=True,
 )

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("suspended", sa.BigInteger(), nullable=True),
         sa.Column("suspended_for", sa.Text(), nullable=True),
+        sa.Column("judged_from", sa.BigInteger(), nullable=True),
         sa.Column("closed", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["contact"], ["contact.id"], name=op.f("fk_member_contact_contact")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_member")),
