@@ -14,7 +14,12 @@ METHODS = [
     ("templates/layout/recipient.html", "jinja2"),
     ("templates/recipient/**", "jinja2"),
     ("templates/mail/**", "jinja2"),
+    ("templates/layout/member.html", "jinja2"),
+    ("templates/member/**", "jinja2"),
+    ("templates/parts/invitation.html", "jinja2"),
     ("outreach/web/recipient/**.py", "python"),
+    ("outreach/web/member/**.py", "python"),
+    ("outreach/web/sentences.py", "python"),
 ]
 
 

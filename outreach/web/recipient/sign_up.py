@@ -4,7 +4,6 @@ from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from outreach.domain.addresses import AddressError, Fault
 from outreach.domain.errors import InvalidInputError
 from outreach.services.public_text import see_offer
 from outreach.services.sign_up import SignUp, seconds_since, stamp, submit_sign_up
@@ -13,6 +12,7 @@ from outreach.web.home import context
 from outreach.web.limits import network_prefix
 from outreach.web.recipient.slice import blueprint, present_locale
 from outreach.web.security import csrf
+from outreach.web.sentences import sentence
 
 
 @blueprint.get("/")
@@ -73,31 +73,13 @@ def _form(slug: str, error: InvalidInputError | None = None) -> ResponseReturnVa
         form_url=url_for("recipient.sign_up_page", slug=slug, _external=True) if slug else "",
         typed=request.form.get("address", ""),
         ticked=request.form.getlist("topics"),
-        errors={"address": "", "topics": ""} | ({error.field: sentence(error)} if error else {}),
+        errors={"address": "", "topics": ""} | ({error.field: _sentence(error)} if error else {}),
         page_path=url_for("recipient.sign_up_page", slug=slug) if slug else url_for("recipient.start"),
     )
     return page, 200 if error is None else 422
 
 
-def sentence(error: InvalidInputError) -> str:
-    """What was wrong, in the reader's language."""
-    if isinstance(error, AddressError):
-        return _address_sentence(error)
+def _sentence(error: InvalidInputError) -> str:
     if error.field == "topics":
         return gettext("Choose at least one topic that is offered here.")
-    return gettext("Something here cannot be right. Check it and send it again.")
-
-
-def _address_sentence(error: AddressError) -> str:
-    if error.fault == Fault.TYPO:
-        return gettext("Did you mean %(domain)s? Check the part after the @.", domain=error.suggestion)
-    sentences = {
-        Fault.MISSING: gettext("Type an e-mail address."),
-        Fault.NO_AT: gettext("An e-mail address has one @ in it."),
-        Fault.SPACE: gettext("An e-mail address has no space in it."),
-        Fault.TOO_LONG: gettext("This is longer than an e-mail address can be."),
-        Fault.NO_DOMAIN: gettext("Something is missing or wrong after the @."),
-        Fault.NO_LOCAL: gettext("Something is missing or wrong before the @."),
-    }
-    whole = gettext("This is not a complete e-mail address. Check it letter by letter.")
-    return sentences.get(error.fault, whole)
+    return sentence(error)
