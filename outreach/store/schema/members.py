@@ -90,7 +90,7 @@ connection = Table(
     metadata,
     identity(),
     ref(),
-    belongs_to("invitation", "invitation.id", unique=True),
+    belongs_to("invitation", "invitation.id", index=True),  # one that ended may be followed by another
     belongs_to("low", "contact.id", index=True),  # the two contacts, smaller id first
     belongs_to("high", "contact.id", index=True),
     instant("since"),

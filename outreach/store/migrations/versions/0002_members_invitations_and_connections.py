@@ -165,12 +165,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["invitation"], ["invitation.id"], name=op.f("fk_connection_invitation_invitation")),
         sa.ForeignKeyConstraint(["low"], ["contact.id"], name=op.f("fk_connection_low_contact")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connection")),
-        sa.UniqueConstraint("invitation", name=op.f("uq_connection_invitation")),
         sa.UniqueConstraint("ref", name=op.f("uq_connection_ref")),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("connection", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_connection_high"), ["high"], unique=False)
+        batch_op.create_index(batch_op.f("ix_connection_invitation"), ["invitation"], unique=False)
         batch_op.create_index(batch_op.f("ix_connection_low"), ["low"], unique=False)
         batch_op.create_index(
             "uq_connection_live",
