@@ -5,14 +5,18 @@ OWASP ASVS 5.0 V3: a nonce per response, nothing from other hosts, no framing, n
 
 import hmac
 import secrets
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, g, request, session
+from flask import Flask, Response, abort, current_app, g, request, session
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from outreach.config import LOOPBACK, Settings
 from outreach.domain.keys import Keyring
+
+View = TypeVar("View", bound=Callable[..., object])
 
 csrf = CSRFProtect()
 FILES = frozenset({"static", "bootstrap.static"})
@@ -27,6 +31,15 @@ _POLICY = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
+_FRAMED_ANYWHERE = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "form-action": "'none'",
+    "base-uri": "'none'",
+    "frame-ancestors": "*",
+    "sandbox": "allow-popups allow-popups-to-escape-sandbox",
+}
+_FRAMED_FILES = frozenset({"badge.css"})  # what such a page loads: to its sandbox our own files are another origin's
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -62,7 +75,7 @@ def protect(app: Flask, settings: Settings, keyring: Keyring) -> None:
 
     @app.before_request
     def _bind_csrf() -> None:
-        if request.endpoint not in FILES and SIGNED_IN in session:
+        if request.endpoint not in FILES and not _is_framable() and SIGNED_IN in session:
             bound = csrf_secret(session[SIGNED_IN], keyring)
             if session.get("csrf_token") != bound:
                 session["csrf_token"] = bound
@@ -100,15 +113,41 @@ def allow(**directives: str) -> None:
     g.csp_extra = {**g.get("csp_extra", {}), **{name.replace("_", "-"): value for name, value in directives.items()}}
 
 
+def framable(view: View) -> View:
+    """Let any site frame this view's pages: in a sandbox without script, form or cookie. Goes under `door`."""
+    view.is_framable = True  # type: ignore[attr-defined]  # read by `_is_framable`
+    return view
+
+
+def _is_framable() -> bool:
+    view = current_app.view_functions.get(request.endpoint or "")
+    return bool(getattr(view, "is_framable", False))
+
+
 def _dress(response: Response, *, https: bool) -> Response:
-    policy = {**_POLICY, "script-src": f"'self' 'nonce-{csp_nonce()}'", **g.get("csp_extra", {})}
+    if _is_framable() and response.status_code == 200:
+        policy, headers = _FRAMED_ANYWHERE, _for_frames()
+    else:
+        policy = {**_POLICY, "script-src": f"'self' 'nonce-{csp_nonce()}'", **g.get("csp_extra", {})}
+        headers = _for_frames() if _is_framed_file() else _ALWAYS
     response.headers.setdefault("Content-Security-Policy", "; ".join(f"{name} {policy[name]}" for name in policy))
     has_token = "token" in (request.view_args or {})
     response.headers.setdefault("Referrer-Policy", "no-referrer" if has_token else "same-origin")
-    for name, value in _ALWAYS.items():
+    for name, value in headers.items():
         response.headers.setdefault(name, value)
     if https:
         response.headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
     if request.endpoint not in FILES:
         response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _is_framed_file() -> bool:
+    return request.endpoint == "static" and (request.view_args or {}).get("filename") in _FRAMED_FILES
+
+
+def _for_frames() -> dict[str, str]:
+    """The usual headers, without those that would keep a page out of a frame, or a sandboxed one out of a window."""
+    headers = {**_ALWAYS, "Cross-Origin-Opener-Policy": "unsafe-none", "Cross-Origin-Resource-Policy": "cross-origin"}
+    del headers["X-Frame-Options"]
+    return headers

@@ -1,0 +1,93 @@
+"""SQL about connect links: an owner's links, whose a link is, and how many requests came in through each."""
+
+import secrets
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
+from sqlalchemy.engine import Row
+
+from outreach.domain.invitation import Answer
+from outreach.store.boxes import ContactKeys
+from outreach.store.schema.members import connect_link, invitation, member
+
+LinkRow = Row[*tuple[Any, ...]]
+"""A link's columns and `confirmed`: how many confirmed their address after asking through it."""
+
+_CONFIRMED = (
+    select(func.count())
+    .select_from(invitation)
+    .where(invitation.c.link == connect_link.c.id, invitation.c.answer == Answer.ACCEPTED)
+    .scalar_subquery()
+)
+_LINKS: Select[*tuple[Any, ...]] = select(*connect_link.c, _CONFIRMED.label("confirmed"))
+
+
+def add(
+    conn: Connection,
+    keys: ContactKeys,
+    now: int,
+    *,
+    member_id: int,
+    contact_id: int,
+    label: str,
+    most: int | None,
+    expires: int | None,
+) -> bytes:
+    """A new link of a member; its label is boxed under the owner's key. Returns its ref."""
+    ref = secrets.token_bytes(16)
+    conn.execute(
+        insert(connect_link).values(
+            ref=ref,
+            member=member_id,
+            label_box=keys.seal(contact_id, label),
+            most=most,
+            expires=expires,
+            created=now,
+        )
+    )
+    return ref
+
+
+def by_ref(conn: Connection, ref: bytes, *, lock: bool = False) -> LinkRow | None:
+    """The link its public address names."""
+    return _one(conn, _LINKS.where(connect_link.c.ref == ref), lock=lock)
+
+
+def by_id(conn: Connection, link_id: int, *, lock: bool = False) -> LinkRow | None:
+    return _one(conn, _LINKS.where(connect_link.c.id == link_id), lock=lock)
+
+
+def of_member(conn: Connection, member_id: int) -> list[LinkRow]:
+    """All links of a member, newest first."""
+    return list(conn.execute(_LINKS.where(connect_link.c.member == member_id).order_by(connect_link.c.id.desc())))
+
+
+def lock_owner(conn: Connection, member_id: int) -> None:
+    """Let one press at a time make links for this member, so that their limit is exact."""
+    conn.execute(select(member.c.id).where(member.c.id == member_id).with_for_update())
+
+
+def live(conn: Connection, member_id: int, now: int) -> int:
+    """How many of a member's links can be asked through."""
+    is_live = and_(
+        connect_link.c.closed.is_(None),
+        or_(connect_link.c.expires.is_(None), connect_link.c.expires > now),
+        or_(connect_link.c.most.is_(None), connect_link.c.most > _CONFIRMED),
+    )
+    query = select(func.count()).select_from(connect_link).where(connect_link.c.member == member_id, is_live)
+    return int(conn.execute(query).scalar_one())
+
+
+def close(conn: Connection, now: int, link_id: int) -> bool:
+    """Switch a link off for good. False when it was off already."""
+    done = conn.execute(
+        update(connect_link).where(connect_link.c.id == link_id, connect_link.c.closed.is_(None)).values(closed=now)
+    )
+    return done.rowcount == 1
+
+
+def _one(conn: Connection, query: Select[*tuple[Any, ...]], *, lock: bool) -> LinkRow | None:
+    if lock:
+        row = conn.execute(query.with_for_update(of=connect_link)).one_or_none()
+        return row if row is None else conn.execute(query).one()  # counted anew once it is ours alone
+    return conn.execute(query).one_or_none()
