@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 
 from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
-from outreach.domain.errors import ConflictError, InvalidInputError, NotFoundError
+from outreach.domain.errors import ConflictError, NotFoundError
 from outreach.services.context import Context
-from outreach.services.reveal import LONGEST_REASON, SHORTEST_REASON
+from outreach.services.reasons import check_reason
 from outreach.store import suppressions
 from outreach.store.audit import Entry, record
 from outreach.store.schema.people import contact, mailbox, suppression
@@ -55,13 +55,7 @@ def lift_bar(ctx: Context, actor: Actor, ref: bytes, reason: str) -> tuple[bytes
     reason is masked before it is kept.
     """
     actor.must_be(Role.OFFICER)
-    said = addresses.scrub(" ".join(reason.split()))
-    if not SHORTEST_REASON <= len(said) <= LONGEST_REASON:
-        raise InvalidInputError(
-            f"Say in {SHORTEST_REASON} to {LONGEST_REASON} characters why it may be lifted; the log keeps it. "
-            "The bar still stands.",
-            field="reason",
-        )
+    said = check_reason(reason, "why it may be lifted", "The bar still stands.")
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         bar = _liftable(conn, ref)

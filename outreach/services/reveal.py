@@ -2,16 +2,13 @@
 
 from sqlalchemy import select
 
-from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
-from outreach.domain.errors import InvalidInputError, NotFoundError
+from outreach.domain.errors import NotFoundError
 from outreach.services.context import Context
+from outreach.services.reasons import check_reason
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.people import contact
-
-SHORTEST_REASON = 10
-LONGEST_REASON = 500
 
 
 def reveal_address(ctx: Context, actor: Actor, ref: bytes, reason: str) -> str:
@@ -20,13 +17,7 @@ def reveal_address(ctx: Context, actor: Actor, ref: bytes, reason: str) -> str:
     Any address typed into the reason is masked before it is kept.
     """
     actor.must_be(Role.OFFICER)
-    said = addresses.scrub(" ".join(reason.split()))
-    if not SHORTEST_REASON <= len(said) <= LONGEST_REASON:
-        raise InvalidInputError(
-            f"Say in {SHORTEST_REASON} to {LONGEST_REASON} characters why you need the address; the log keeps it. "
-            "Nothing was shown.",
-            field="reason",
-        )
+    said = check_reason(reason, "why you need the address", "Nothing was shown.")
     with ctx.db.transaction() as conn:
         row = conn.execute(select(contact.c.id, contact.c.address_box).where(contact.c.ref == ref)).one_or_none()
         exact = ContactKeys(ctx.keyring, conn).text(row.id, row.address_box) if row else None

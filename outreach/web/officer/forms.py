@@ -9,7 +9,7 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from outreach.domain.errors import InvalidInputError
 from outreach.services.audit_search import Search
 from outreach.services.policy import CapView
-from outreach.services.reveal import LONGEST_REASON
+from outreach.services.reasons import LONGEST_REASON
 from outreach.web.formats import reader_zone
 from outreach.web.forms import Form
 
