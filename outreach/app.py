@@ -14,11 +14,12 @@ from outreach.web.admin.views import blueprint as admin
 from outreach.web.desk.views import blueprint as desk
 from outreach.web.mailbox.views import blueprint as mailbox
 from outreach.web.marketer.views import blueprint as marketer
+from outreach.web.member.views import blueprint as member
 from outreach.web.officer.views import blueprint as officer
 from outreach.web.recipient.views import blueprint as recipient
 
 ROOT = Path(__file__).parent.parent
-SLICES = (recipient, marketer, officer, admin, desk, account, mailbox)
+SLICES = (recipient, member, marketer, officer, admin, desk, account, mailbox)
 
 
 def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:

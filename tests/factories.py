@@ -3,12 +3,16 @@
 import hashlib
 import itertools
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert
 
 from outreach.domain import addresses
+from outreach.domain.actors import Actor
+from outreach.services import passwords
 from outreach.services.context import Context
+from outreach.store import members
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import Person, ensure_contact
 from outreach.store.schema.campaigns import campaign
@@ -16,6 +20,16 @@ from outreach.store.schema.consents import consent, consent_text, topic
 from outreach.store.schema.organisation import cap, controller, sender, staff
 
 DAY = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class MadeMember:
+    """A member: their row's id and ref, their contact, and the actor services are told."""
+
+    id: int
+    ref: bytes
+    person: Person
+    actor: Actor
 
 
 class World:
@@ -151,6 +165,15 @@ class World:
     def staff(self, roles: str = "administrator,marketer,officer") -> int:
         person = self.person()
         return self._insert(staff, ref=secrets.token_bytes(16), contact=person.id, roles=roles, created=self.now)
+
+    def member(self, address: str = "", name: str = "Alice", *, locale: str = "en", password: str = "") -> MadeMember:
+        """An open account. Without `password` nobody can sign in to it; sessions can be begun all the same."""
+        person = self.person(address, locale=locale)
+        password_hash = passwords.hash_password(password) if password else ""
+        with self.ctx.db.transaction() as conn:
+            keys = ContactKeys(self.ctx.keyring, conn)
+            row = members.add(conn, keys, self.now, person.id, name=name, password_hash=password_hash)
+        return MadeMember(row.id, row.ref, person, Actor(f"member:{row.ref.hex()}", member_id=row.id))
 
     def cap(self, scope: str, n: int, window: int) -> int:
         return self._insert(cap, scope=scope, n=n, window=window, since=self.now, reason="test")

@@ -174,7 +174,7 @@ def disable_staff(ctx: Context, session: Session, ref: bytes) -> int:
         now = ctx.db.now(conn)
         administrators = store.working_administrators(conn)
         row = _row(conn, ref)
-        if row.id == session.staff_id:
+        if row.id == session.owner_id:
             raise ConflictError("You cannot disable your own account; ask another administrator.")
         if row.disabled is not None:
             raise ConflictError("This account is disabled already.")

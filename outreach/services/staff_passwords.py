@@ -91,7 +91,7 @@ def choose_password(ctx: Context, token: str, password: str) -> None:
 def change_password(ctx: Context, session: Session, *, present: str, new: str, client: Client) -> str:
     """Change one's own password. Ends every session, this one included, and returns the id of a new one."""
     with ctx.db.reading() as conn:
-        member = _member(conn, session.staff_id)
+        member = _member(conn, session.owner_id)
         if not passwords.matches(member.password_hash, present):
             raise InvalidInputError("This is not your present password. Nothing was changed.", "present")
         _check(ctx, conn, member, new)

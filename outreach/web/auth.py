@@ -1,4 +1,7 @@
-"""Who is acting. Every view names its door; a view without one is refused, and every door but two asks to sign in."""
+"""Who is acting. Every view names its door; a view without one is refused, and every door but two asks to sign in.
+
+Staff sign in to staff's doors, members to members'. Neither's session opens the other's.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -18,7 +21,8 @@ from outreach.web.security import FILES, SIGNED_IN
 View = TypeVar("View", bound=Callable[..., object])
 
 OPEN = frozenset({"visitor", "recipient"})
-ACTORS = OPEN | {"staff"} | {role.value for role in Role}
+MEMBER = "member"
+ACTORS = OPEN | {"staff", MEMBER} | {role.value for role in Role}
 _NEEDS_PROOF = "needs_proof"
 
 
@@ -34,10 +38,15 @@ class SignedIn(UserMixin):
 
 
 def door(*actors: str) -> Callable[[View], View]:
-    """Say who may use a view: "visitor", "recipient", "staff" (any role) or roles. Goes right under the route."""
+    """Say who may use a view: "visitor", "recipient", "member", "staff" (any role) or roles.
+
+    Goes right under the route. A member's door is nobody else's.
+    """
     unknown = set(actors) - ACTORS
     if unknown or not actors:
         raise ValueError(f"no such actor: {unknown or 'none named'}")
+    if MEMBER in actors and len(actors) > 1:
+        raise ValueError("a member's door is nobody else's")
 
     def mark(view: View) -> View:
         view.actors = frozenset(actors)  # type: ignore[attr-defined]  # read by `_guard` and the guard tests
@@ -47,13 +56,16 @@ def door(*actors: str) -> Callable[[View], View]:
 
 
 def needs_proof(view: View) -> View:
-    """Ask for the password again, unless given within 10 minutes, before this view. Goes under `door`."""
+    """Ask for the password again, unless given within 10 minutes, before this view of staff's. Goes under `door`.
+
+    Members' forms that need it ask for it themselves.
+    """
     setattr(view, _NEEDS_PROOF, True)
     return view
 
 
 def current_actor() -> Actor:
-    """The actor services are told: staff behind staff's doors, otherwise a recipient or a visitor."""
+    """The actor services are told: whoever signed in behind their own doors, otherwise a recipient or a visitor."""
     actors = _actors_of(request.endpoint)
     if actors & OPEN:
         return RECIPIENT if "recipient" in actors else VISITOR
@@ -74,16 +86,28 @@ def present_session() -> sessions.Session | None:
     return user.session if user.is_authenticated else None
 
 
+def present_member() -> Actor | None:
+    """The member who is signed in, if one is. For open pages that a member goes on from."""
+    present = present_session()
+    return present.actor if present is not None and present.kind == MEMBER else None
+
+
 def client() -> sessions.Client:
     """What a session remembers about where it began."""
     return sessions.Client(browser=request.user_agent.string, network=network_prefix())
 
 
 def start_session(token: str) -> None:
-    """Put a new session in the cookie. Whatever the cookie held before is dropped, so nothing can be fixed in it."""
+    """Put a new session in the cookie. Whatever the cookie held before is dropped, so nothing can be fixed in it.
+
+    Who was signed in as staff and now is as a member, or the other way round, is signed out there.
+    """
+    before = present_session()
     session.clear()
     opened = sessions.open_session(context(), token)
     if opened is not None:
+        if before is not None and before.kind != opened.kind:
+            sessions.sign_out(context(), before)
         login_user(SignedIn(token, opened))
 
 
@@ -125,9 +149,10 @@ def _guard() -> Response | None:
     if actors & OPEN:
         return None
     present = present_session()
-    if present is None:
-        return _ask_to_sign_in()
-    if "staff" not in actors:
+    wanted = MEMBER if MEMBER in actors else "staff"
+    if present is None or present.kind != wanted:
+        return _ask_to_sign_in(wanted, keep=present is not None)
+    if not actors & {"staff", MEMBER}:
         present.actor.must_be(*(Role(actor) for actor in actors))
     if getattr(current_app.view_functions[request.endpoint], _NEEDS_PROOF, False) and not present.is_proved:
         if _here() is None:
@@ -136,11 +161,13 @@ def _guard() -> Response | None:
     return None
 
 
-def _ask_to_sign_in() -> Response:
-    if SIGNED_IN in session:
+def _ask_to_sign_in(kind: str, *, keep: bool) -> Response:
+    """To the sign-in page of `kind`. `keep`: somebody is signed in, as the other kind, and stays so for now."""
+    if SIGNED_IN in session and not keep:
         session.clear()
         g.pop("csrf_token", None)
-    return redirect(url_for("account.sign_in", next=_here()), 303)
+    page = "member.sign_in" if kind == MEMBER else "account.sign_in"
+    return redirect(url_for(page, next=_here()), 303)
 
 
 def _here() -> str | None:

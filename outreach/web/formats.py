@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from outreach import translations
 from outreach.domain import addresses
-from outreach.web.auth import OPEN, present_session
+from outreach.web.auth import MEMBER, OPEN, present_session
 
 LOCALES = {code: translations.name_of(code) for code in translations.LOCALES}
 """The languages recipients' pages speak, each as its speakers call it."""
@@ -82,14 +82,17 @@ def reader_zone() -> ZoneInfo:
     return ZoneInfo(str(get_timezone() or "UTC"))
 
 
-def _is_open_page() -> bool:
+def _actors() -> frozenset[str]:
+    """Whose door the present page has."""
     view = current_app.view_functions.get(request.endpoint or "")
-    return bool(getattr(view, "actors", frozenset()) & OPEN)
+    return getattr(view, "actors", frozenset())
 
 
 def _locale() -> str | None:
-    """Staff read English. Recipients: their own language once we know them, what they ask for, or their browser's."""
-    if not _is_open_page():
+    """Staff read English. Members and recipients: their own language once we know them, what they ask for, or their
+    browser's.
+    """
+    if not _actors() & (OPEN | {MEMBER}):
         return "en"
     chosen = g.get("locale") or request.args.get("lang")
     if chosen in LOCALES:
@@ -100,7 +103,7 @@ def _locale() -> str | None:
 def _zone() -> str:
     if "zone" in g:
         return str(g.zone)
-    if not _is_open_page():
+    if not _actors() & OPEN:
         session = present_session()
         if session:
             return session.timezone

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from flask import Flask, current_app, request
+from flask_babel import gettext
 from werkzeug.routing import BuildError
 
 from outreach.domain.actors import Role
@@ -43,14 +44,14 @@ class Job:
 
 
 def set_up_layout(app: Flask) -> None:
-    """Give templates `navigation()`, `signed_in()` and `page_of(endpoint, …)`."""
-    app.jinja_env.globals.update(navigation=navigation, signed_in=present_session, page_of=page_of)
+    """Give templates `navigation()`, `rooms()`, `signed_in()` and `page_of(endpoint, …)`."""
+    app.jinja_env.globals.update(navigation=navigation, rooms=rooms, signed_in=present_session, page_of=page_of)
 
 
 def navigation() -> list[Job]:
-    """The jobs this reader's roles open, as far as they are built."""
+    """The jobs this member of staff's roles open, as far as they are built."""
     session = present_session()
-    if session is None:
+    if session is None or session.kind != "staff":
         return []
     doors = _doors(session.actor.roles)
     here = max((path for _, paths in _JOBS for path in paths if _is_under(path)), key=len, default="")
@@ -61,6 +62,26 @@ def navigation() -> list[Job]:
             parts = tuple(Job(_NAMES[path], path, path == here) for path in mine) if len(paths) > 1 else ()
             jobs.append(Job(name, mine[0], here in paths, parts))
     return jobs
+
+
+def rooms() -> list[Job]:
+    """A member's rooms, as far as they are built. A room's parts are the pages under its path."""
+    here = max((path for path, _ in _rooms() if _is_under(path)), key=len, default="")
+    return [Job(name, path, path == here) for path, name in _rooms()]
+
+
+def _rooms() -> list[tuple[str, str]]:
+    built = {rule.rule for rule in current_app.url_map.iter_rules() if rule.endpoint.startswith("member.")}
+    named = (
+        ("/me", gettext("Overview")),
+        ("/me/invite", gettext("Invite")),
+        ("/me/invitations", gettext("Sent")),
+        ("/me/incoming", gettext("Came in")),
+        ("/me/connections", gettext("Connections")),
+        ("/me/links", gettext("Links")),
+        ("/me/account", gettext("Account")),
+    )
+    return [(path, name) for path, name in named if path in built]
 
 
 def page_of(endpoint: str, **values: object) -> str | None:

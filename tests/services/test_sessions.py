@@ -44,7 +44,7 @@ def test_the_right_password_starts_a_session_of_256_bits_that_the_table_does_not
     token = sessions.sign_in(ctx, address="alice@northfield.example", password=PASSWORD, client=CLIENT)
     opened = sessions.open_session(ctx, token)
     assert opened is not None
-    assert opened.staff_id == hired
+    assert opened.owner_id == hired
     assert len(token) == 43
     with ctx.db.reading() as conn:
         row = conn.execute(select(staff_session)).one()

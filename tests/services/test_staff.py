@@ -258,11 +258,11 @@ def test_disabling_ends_sessions_and_links_and_pauses_what_was_going_out(ctx: Co
     leaver_id = hire(world, "marketer", address="bob@northfield.example")
     topic, _ = world.topic()
     going = {state: world.campaign(topic, author=leaver_id, state=state) for state in ("draft", "scheduled", "sending")}
-    other = world.campaign(topic, author=boss.staff_id, state="sending")
+    other = world.campaign(topic, author=boss.owner_id, state="sending")
     leaver = session_of(ctx, leaver_id)
     staff_passwords.forgot_password(ctx, address="bob@northfield.example", network="n")
     staff_passwords.process_staff_requests(ctx)
-    assert staff.disable_staff(ctx, boss, leaver.staff_ref) == 2
+    assert staff.disable_staff(ctx, boss, leaver.owner_ref) == 2
     assert sessions.list_sessions(ctx, leaver.actor) == []
     with ctx.db.reading() as conn:
         rows = {row.id: row for row in conn.execute(select(campaign))}
@@ -276,7 +276,7 @@ def test_disabling_ends_sessions_and_links_and_pauses_what_was_going_out(ctx: Co
     assert reasons == ["author disabled"] * 2
     with pytest.raises(TokenExpiredError):
         staff_passwords.choose_password(ctx, mailed_tokens(ctx)[0], "eight calm otters")
-    staff.enable_staff(ctx, boss, leaver.staff_ref)
+    staff.enable_staff(ctx, boss, leaver.owner_ref)
     assert sessions.sign_in(ctx, address="bob@northfield.example", password=PASSWORD, client=CLIENT)
     assert "staff.enabled" in kinds(ctx)
 

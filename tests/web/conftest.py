@@ -14,7 +14,7 @@ from outreach.app import create_app
 from outreach.services import sessions
 from outreach.services.context import Context
 from outreach.web.security import SIGNED_IN, csrf_secret
-from tests.factories import World
+from tests.factories import MadeMember, World
 
 CLIENT = sessions.Client(browser="Firefox on a test bench", network="192.0.2.0/24")
 
@@ -23,6 +23,7 @@ class Browser(FlaskClient):
     """A test client that can send forms: `submit` adds this session's CSRF token, as the page would."""
 
     staff_id: int = 0
+    member: MadeMember
 
     def submit(self, path: str, data: Mapping[str, Any] | None = None, **options: Any) -> TestResponse:
         """POST a form. `data` is what was typed; lists send a field several times."""
@@ -84,6 +85,26 @@ def signed_in(app: Flask, world: World) -> Callable[..., Browser]:
         with world.ctx.db.transaction() as conn:
             now = world.ctx.db.now(conn)
             token = sessions.begin_session(world.ctx, conn, now, browser.staff_id, CLIENT)
+        browser.carry(token)
+        return browser
+
+    return sign_in
+
+
+@pytest.fixture
+def member_client(app: Flask, world: World) -> Callable[..., Browser]:
+    """`member_client()` or `member_client(world.member("alice@example.org"))`: the browser of a signed-in member.
+
+    Who it is stands in `browser.member`.
+    """
+
+    def sign_in(who: MadeMember | None = None) -> Browser:
+        browser = app.test_client()
+        assert isinstance(browser, Browser)
+        browser.member = who or world.member()
+        with world.ctx.db.transaction() as conn:
+            now = world.ctx.db.now(conn)
+            token = sessions.begin_session(world.ctx, conn, now, browser.member.id, CLIENT, sessions.MEMBERS)
         browser.carry(token)
         return browser
 
