@@ -10,7 +10,7 @@ from typing import Any
 from outreach.mail import layout, plain
 from outreach.mail.content import Filled
 
-TEMPLATES = frozenset({"confirmation", "fresh-link", "staff-password", "staff-reset"})
+TEMPLATES = frozenset({"account", "confirmation", "fresh-link", "staff-password", "staff-reset"})
 
 
 def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
@@ -18,7 +18,8 @@ def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
 
     Facts of every template: sender, controller, postal_address, reference. "confirmation": topics (a list of title,
     gets, wording, version, cap_n, cap_window in seconds, ratio_k) and confirm_url. "staff-password", "staff-reset":
-    name (may be empty), url, hours. "fresh-link": topic (its title), url. Raises ValueError for any other template.
+    name (may be empty), url, hours. "account": url, minutes, is_new (nobody has this account yet). "fresh-link": topic
+    (its title), url. Raises ValueError for any other template.
     """
     if template not in TEMPLATES:
         raise ValueError(f"no such mail: {template}")

@@ -23,6 +23,9 @@ from outreach.services.context import Context
 from outreach.store import letters as store
 from outreach.store.boxes import ContactKeys
 
+ACCOUNT_MINUTES = 30
+"""How long the link to choose a password works, from when its mail was written (tokens.Purpose.ACCOUNT)."""
+
 log = structlog.get_logger()
 
 
@@ -66,7 +69,7 @@ def write_letters(ctx: Context, ids: Sequence[int], decided_at: float) -> Letter
                 letters.failed.append(Outcome(row.id, Result.FAILED, reply=f"Not sent, it could not be made: {why}"))
                 continue
             letters.parcels.setdefault(relay, []).append(parcel)
-            if row.origin == "confirmation":
+            if row.origin == "confirmation" and row.about == "topics":
                 letters.evidence[row.id] = desk.keys.seal(row.contact, shown)
     return letters
 
@@ -119,6 +122,11 @@ def _contents(desk: _Desk, row: Row[Any], brand: Row[Any]) -> tuple[Filled, Foot
     """(words, footer, list, one-click address): a letter of a campaign, or one of ours."""
     if row.origin in {"campaign", "test"}:
         return _campaign_contents(desk, row, brand)
+    if row.origin == "confirmation" and row.about == "account":
+        token = desk.ctx.tokens.issue(Purpose.ACCOUNT, row.confirmation_ref, desk.now)
+        url = f"{desk.ctx.settings.public_url}/members/choose/{token}"
+        facts = {"url": url, "minutes": ACCOUNT_MINUTES, "is_new": row.account is None}
+        return _system_contents(desk, row, brand, "account", row.confirmation_locale, facts)
     if row.origin == "confirmation":
         token = desk.ctx.tokens.issue(Purpose.CONFIRM, row.confirmation_ref, desk.now)
         facts = {

@@ -152,7 +152,9 @@ def _question(conn: Connection, read: Token, now: int, *, lock: bool = False) ->
     if found is not None and lock:
         consents.lock_contacts(conn, [found.contact])
         found = requests.confirmation_by_ref(conn, read.ref, lock=True)
-    if found is None or found.answer == "expired" or (found.answered is None and found.expires <= now):
+    if found is None or found.about != "topics" or found.answer == "expired":
+        raise TokenExpiredError("This link is past its time. Nothing was changed; sign up again to get a fresh one.")
+    if found.answered is None and found.expires <= now:
         raise TokenExpiredError("This link is past its time. Nothing was changed; sign up again to get a fresh one.")
     return found
 

@@ -13,7 +13,8 @@ _READERS = text(
     SELECT x.id, x.ref, x.origin, x.contact, x.content, x.confirmation, x.body_box, x.topic AS topic_id,
       c.code, c.locale, c.address_box, c.fields_box, p.ref AS campaign, t.ref AS topic, t.name AS topic_name,
       COALESCE(t.sender, ot.sender) AS sender, ct.title, COALESCE(ct.cap_n, 0) AS cap_n,
-      COALESCE(ct.cap_window, 0) AS cap_window, f.ref AS confirmation_ref, f.locale AS confirmation_locale
+      COALESCE(ct.cap_window, 0) AS cap_window, f.ref AS confirmation_ref, f.locale AS confirmation_locale,
+      f.about, am.id AS account
     FROM message x
     JOIN contact c ON c.id = x.contact
     LEFT JOIN content n ON n.id = x.content
@@ -25,6 +26,7 @@ _READERS = text(
     LEFT JOIN (SELECT confirmation, MIN(topic) AS topic FROM confirmation_topic GROUP BY confirmation) fo
       ON fo.confirmation = f.id
     LEFT JOIN topic ot ON ot.id = fo.topic
+    LEFT JOIN member am ON am.contact = c.id AND am.closed IS NULL
     WHERE x.id IN :ids
     """
 ).bindparams(bindparam("ids", expanding=True))
