@@ -1,4 +1,4 @@
-"""Puts one uncapped system message in the pipeline's way: a confirmation, a notice, a test mail."""
+"""Puts one message in the pipeline's way that no campaign sends: a confirmation, a notice, a test, an invitation."""
 
 import secrets
 from collections.abc import Mapping
@@ -7,12 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from outreach.services.context import Context
+from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import Person
 from outreach.store.schema.campaigns import message
 
 CONFIRMATION_LANE = "1-confirmation"
 NOTICE_LANE = "3-notice"
+INVITATION_LANE = "4-invitation"
 
 
 def queue_confirmation(conn: Connection, now: int, person: Person, confirmation_id: int, *, due: int) -> bytes:
@@ -31,19 +33,40 @@ def queue_notice(
     template: str,
     facts: Mapping[str, Any],
     topic: int | None = None,
+    invitation: int | None = None,
 ) -> bytes:
     """Plan a notice (`templates/mail/<template>`) whose `facts` are boxed under its reader's key. Returns its ref.
 
-    `topic`: the one it is about, for a recipient, who gets it only while they get mail from us; none: for staff.
+    `topic`: the one it is about, for a recipient, who gets it only while they get mail from us. `invitation`: the one
+    whose connection it is about, for whoever was invited, while they are connected. Neither: for staff, and for members
+    who want such mails.
     """
     keys = ContactKeys(ctx.keyring, conn)
     body = keys.seal(person.id, {"template": template, "facts": dict(facts)})
-    return _queue(conn, now, person, origin="notice", lane=NOTICE_LANE, due=now, body_box=body, topic=topic)
+    about: dict[str, Any] = {"topic": topic, "invitation": invitation}
+    return _queue(conn, now, person, origin="notice", lane=NOTICE_LANE, due=now, body_box=body, **about)
 
 
 def queue_test(conn: Connection, now: int, person: Person, *, content: int) -> bytes:
     """Plan a test mail of a campaign's present content to the marketer's own address. Returns its ref."""
     return _queue(conn, now, person, origin="test", lane=NOTICE_LANE, due=now, content=content)
+
+
+def queue_invitation(conn: Connection, now: int, person: Person, invitation_id: int, *, due: int) -> bytes:
+    """Plan the one mail of an invitation, or its reminder; it stands in the ledger with promotions. Returns its ref."""
+    return _queue(conn, now, person, due=due, invitation=invitation_id, **_INVITATION)
+
+
+def withhold_invitation(conn: Connection, now: int, person: Person, invitation_id: int, reason: str) -> bytes:
+    """The row and the entry of an invitation's mail that is not sent, so that it can be explained. Returns its ref."""
+    settled: dict[str, Any] = {"state": "withheld", "reason": reason, "settled": now}
+    ref = _queue(conn, now, person, due=now, invitation=invitation_id, **_INVITATION, **settled)
+    body = {"state": "withheld", "reason": reason}
+    record(conn, now, Entry(kind="message.withheld", actor="engine", contact=person.ref, message=ref, body=body))
+    return ref
+
+
+_INVITATION: dict[str, Any] = {"origin": "invitation", "kind": "promotional", "lane": INVITATION_LANE}
 
 
 def _queue(conn: Connection, now: int, person: Person, *, origin: str, lane: str, due: int, **more: Any) -> bytes:
@@ -52,14 +75,12 @@ def _queue(conn: Connection, now: int, person: Person, *, origin: str, lane: str
         insert(message).values(
             ref=ref,
             origin=origin,
-            kind="service",
             lane=lane,
             contact=person.id,
             mailbox=person.mailbox,
-            state="planned",
             planned=now,
             due=due,
-            **more,
+            **{"kind": "service", "state": "planned", **more},
         )
     )
     return ref
