@@ -8,13 +8,27 @@ from sqlalchemy import BigInteger, Connection, bindparam, delete, exists, func, 
 from outreach.domain.message import FINAL, MessageState
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent, consent_event, topic
+from outreach.store.schema.members import connection, invitation, member
 from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import contact, contact_key, mailbox
 
+_waits_for_an_answer = invitation.c.answered.is_(None) | (
+    (invitation.c.way == "link") & (invitation.c.answer == "accepted") & invitation.c.settled.is_(None)
+)
 _STRANGERS_EVENTS = ("requested", "declined", "lapsed")
 _DAY = 86_400_000_000
 
 
+_TAKES_PART = (
+    exists().where(member.c.contact == contact.c.id, member.c.closed.is_(None)),
+    exists().where(connection.c.ended.is_(None), connection.c.low == contact.c.id),
+    exists().where(connection.c.ended.is_(None), connection.c.high == contact.c.id),
+    exists().where(invitation.c.contact == contact.c.id, _waits_for_an_answer),
+)
+"""What holds a person whatever they agreed to: their account, a live connection, an invitation not answered yet, and
+a request at a connect link that they confirmed and its owner has not answered."""
+
+_is_about_a_consent = message.c.origin.in_(["campaign", "test"]) | message.c.topic.is_not(None)
 _TO_THEM = (message.c.mailbox == contact.c.mailbox, message.c.contact == contact.c.id)  # found by the mailbox's index
 
 
@@ -26,7 +40,8 @@ def last_id(conn: Connection) -> int:
 def long_ended(conn: Connection, now: int, after: int, upto: int, *, limit: int) -> dict[int, bytes]:
     """People with ids in (after, upto] whose every consent ended longer ago than its topic keeps proof: id → ref.
 
-    Without those who work here, have a question open or a link of one that still answers, or mail on its way.
+    Without those who work here, have an account, a connection or an invitation to answer, a question open or a link of
+    one that still answers, or mail on its way.
     """
     kept_for = topic.c.retention_days * literal(_DAY, BigInteger)
     is_needed = or_(consent.c.state.not_in(["none", "withdrawn", "expired"]), consent.c.since > now - kept_for)
@@ -38,6 +53,7 @@ def long_ended(conn: Connection, now: int, after: int, upto: int, *, limit: int)
         exists().where(staff.c.contact == contact.c.id),
         exists().where(confirmation.c.contact == contact.c.id, is_open),
         exists().where(*_TO_THEM, message.c.state.in_(on_its_way)),
+        *_TAKES_PART,
     )
     query = select(contact.c.id, contact.c.ref).where(
         contact.c.id > after,
@@ -50,13 +66,16 @@ def long_ended(conn: Connection, now: int, after: int, upto: int, *, limit: int)
 
 
 def only_asked(conn: Connection, contacts: Collection[int]) -> dict[int, bytes]:
-    """Those of `contacts` (id → ref) who never agreed to anything, work for nobody and await no question."""
+    """Those of `contacts` (id → ref) who never agreed to anything, work for nobody, take part in nothing and await no
+    question.
+    """
     stayed = (
         exists().where(consent.c.contact == contact.c.id, consent.c.state.not_in(["none", "pending"])),
         exists().where(consent_event.c.contact == contact.c.id, consent_event.c.event.not_in(_STRANGERS_EVENTS)),
         exists().where(staff.c.contact == contact.c.id),
-        exists().where(*_TO_THEM, message.c.origin != "confirmation"),
+        exists().where(*_TO_THEM, _is_about_a_consent),
         exists().where(confirmation.c.contact == contact.c.id, confirmation.c.answered.is_(None)),
+        *_TAKES_PART,
     )
     query = select(contact.c.id, contact.c.ref).where(
         contact.c.id.in_(list(contacts)),
@@ -86,15 +105,23 @@ def erase(conn: Connection, contacts: Collection[int]) -> None:
 
 
 def _forget_mailboxes(conn: Connection, ids: Collection[int]) -> None:
-    """Mailboxes no other address shares lose their key too: it stood for an address."""
+    """Mailboxes no other address shares lose their key too: it stood for an address.
+
+    But not those somebody was ever invited to, so that once stays once and "never" stays never; and not those of
+    members who ever invited or are suspended, so that a new account begins where the old one left off.
+    """
     others = (
         select(contact.c.id)
         .join(contact_key, contact_key.c.contact == contact.c.id)
         .where(contact.c.mailbox == mailbox.c.id)
         .exists()
     )
+    invited = exists().where(invitation.c.mailbox == mailbox.c.id)
+    record = member.c.suspended.is_not(None) | exists().where(invitation.c.member == member.c.id)
+    invited_others = exists().where(member.c.contact == contact.c.id, contact.c.mailbox == mailbox.c.id, record)
+    kept = others | invited | invited_others
     mine = select(contact.c.mailbox).where(contact.c.id.in_(ids))
-    empty = conn.execute(select(mailbox.c.id).where(mailbox.c.id.in_(mine), ~others)).scalars().all()
+    empty = conn.execute(select(mailbox.c.id).where(mailbox.c.id.in_(mine), ~kept)).scalars().all()
     if empty:
         conn.execute(
             update(mailbox).where(mailbox.c.id == bindparam("of")).values(mailbox_key=bindparam("noise")),
