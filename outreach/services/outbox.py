@@ -57,8 +57,11 @@ def queue_invitation(conn: Connection, now: int, person: Person, invitation_id: 
     return _queue(conn, now, person, due=due, invitation=invitation_id, **_INVITATION)
 
 
-def withhold_invitation(conn: Connection, now: int, person: Person, invitation_id: int, reason: str) -> bytes:
-    """The row and the entry of an invitation's mail that is not sent, so that it can be explained. Returns its ref."""
+def withhold_invitation(conn: Connection, now: int, person: Person, invitation_id: int | None, reason: str) -> bytes:
+    """The row and the entry of an invitation's mail that is not sent, so that it can be explained. Returns its ref.
+
+    `invitation_id`: None for an ask through a connect link, of which no invitation came.
+    """
     settled: dict[str, Any] = {"state": "withheld", "reason": reason, "settled": now}
     ref = _queue(conn, now, person, due=now, invitation=invitation_id, **_INVITATION, **settled)
     body = {"state": "withheld", "reason": reason}

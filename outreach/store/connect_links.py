@@ -8,7 +8,9 @@ from sqlalchemy.engine import Row
 
 from outreach.domain.invitation import Answer
 from outreach.store.boxes import ContactKeys
+from outreach.store.schema.campaigns import message
 from outreach.store.schema.members import connect_link, invitation, member
+from outreach.store.schema.people import mailbox
 
 LinkRow = Row[*tuple[Any, ...]]
 """A link's columns and `confirmed`: how many confirmed their address after asking through it."""
@@ -84,6 +86,24 @@ def close(conn: Connection, now: int, link_id: int) -> bool:
         update(connect_link).where(connect_link.c.id == link_id, connect_link.c.closed.is_(None)).values(closed=now)
     )
     return done.rowcount == 1
+
+
+def has_invitation(conn: Connection, member_id: int, mailbox_key: bytes) -> bool:
+    """Whether this member has an invitation to this mailbox already, of whatever way and end."""
+    query = select(invitation.c.id).join(mailbox, mailbox.c.id == invitation.c.mailbox)
+    return (
+        conn.execute(query.where(invitation.c.member == member_id, mailbox.c.mailbox_key == mailbox_key)).first()
+        is not None
+    )
+
+
+def handed_off(conn: Connection, row: Row[Any]) -> int | None:
+    """When an invitation's mail was handed off, UTC microseconds; None while it was not."""
+    query = select(func.max(message.c.counted)).where(
+        message.c.mailbox == row.mailbox, message.c.invitation == row.id, message.c.origin == "invitation"
+    )
+    at: int | None = conn.execute(query).scalar_one()
+    return at
 
 
 def _one(conn: Connection, query: Select[*tuple[Any, ...]], *, lock: bool) -> LinkRow | None:

@@ -1,0 +1,327 @@
+"""Asking a member through their connect link: the public door, what the engine makes of it, and the asker's answer.
+
+The door writes one request row whoever's address was typed. The engine decides, and mails at most one question. Only
+the press behind that mail tells the owner, who gets a request without an address.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import Row
+
+from outreach.domain import addresses
+from outreach.domain.actors import ENGINE, RECIPIENT
+from outreach.domain.eligibility import Decision, Defer, Reason, Send, Withhold
+from outreach.domain.errors import ConflictError, TokenExpiredError
+from outreach.domain.invitation import CONNECT_DAYS, Answer, Way
+from outreach.domain.tokens import Purpose
+from outreach.services import answers, connect_links, invitation_rule, outbox
+from outreach.services.budgets import Budgets
+from outreach.services.confirm import TOO_SOON
+from outreach.services.context import Context
+from outreach.services.members import tell_member
+from outreach.services.public_text import House, read_house
+from outreach.services.requests import failing_alone
+from outreach.services.sign_up import write_request
+from outreach.store import connect_links as links
+from outreach.store import consents, invitations, invitees, members, requests
+from outreach.store.audit import Entry, record
+from outreach.store.boxes import ContactKeys, unseal
+from outreach.store.contacts import find_by_address, find_by_id
+from outreach.store.members import MemberRow
+from outreach.store.messages import take_planners_turn
+from outreach.store.newcomers import Newcomer, ensure_contacts, find_all
+
+DOORS = ("connect",)
+_BATCH = 50
+_ROUNDS = 10
+_HOUR = 3_600_000_000
+_LIFETIME = CONNECT_DAYS * 24 * _HOUR
+_LONGEST_FACT = 500
+
+
+def submit_connect(
+    ctx: Context,
+    ref: bytes,
+    *,
+    address: str,
+    network: str,
+    locale: str,
+    ip: str,
+    browser: str = "",
+    seconds: float | None = None,
+    honey: str = "",
+) -> None:
+    """Note that somebody typed `address` at the link `ref`; the other facts are those of `sign_up.SignUp`.
+
+    Raises InvalidInputError (field "address") for what is no address, ConflictError when the link is off.
+    """
+    parsed = addresses.parse(address)
+    with ctx.db.transaction() as conn:
+        if not connect_links.public_link(conn, ctx, ref).is_live:
+            raise ConflictError("This link is switched off. Nothing was sent.")
+        now = ctx.db.now(conn)
+        too_fast = seconds is not None and seconds < ctx.settings.sign_up_seconds
+        write_request(
+            conn,
+            ctx,
+            now,
+            door=DOORS[0],
+            network=network,
+            address=parsed.exact,
+            topics=(),
+            facts={"link": ref.hex(), "locale": locale, "ip": ip, "browser": browser[:_LONGEST_FACT]},
+            not_before=now + _HOUR if too_fast else now,
+            settled=now if honey else None,
+        )
+
+
+def process_connects(ctx: Context) -> int:
+    """Take due asks, at most 500 in transactions of 50. Returns how many were looked at. For the engine."""
+    done = 0
+    for _ in range(_ROUNDS):
+        with ctx.db.reading() as conn:
+            if not requests.is_request_due(conn, ctx.db.now(conn), doors=DOORS):
+                break
+        with ctx.db.transaction() as conn:
+            take_planners_turn(conn)
+            now = ctx.db.now(conn)
+            rows = requests.due_requests(conn, now, doors=DOORS, limit=_BATCH)
+            _take_all(conn, ctx, now, rows)
+        done += len(rows)
+        if len(rows) < _BATCH:
+            break
+    return done
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """An ask, opened. `link` and `owner`: None once they are gone."""
+
+    row: Row[Any]
+    address: addresses.Address
+    facts: Mapping[str, Any]
+    link: links.LinkRow | None
+    owner: MemberRow | None
+
+
+def _take_all(conn: Connection, ctx: Context, now: int, rows: Sequence[Row[Any]]) -> None:
+    """Lock everybody we know of these asks, in id order as the pipeline does, then take one after the other."""
+    budgets = Budgets(conn, ctx, now)
+    opened = []
+    for row in rows:
+        with failing_alone(conn, now, row):
+            opened.append(_open(conn, ctx, row))
+    keys = [ctx.keyring.blind("address", asked.address.exact) for asked in opened]
+    consents.lock_contacts(conn, (person.id for person in find_all(conn, keys).values()))
+    for asked in opened:
+        with failing_alone(conn, now, asked.row):
+            _take(conn, ctx, now, budgets, asked)
+
+
+def _open(conn: Connection, ctx: Context, row: Row[Any]) -> _Asked:
+    payload = json.loads(unseal(ctx.keyring.doors, row.payload_box))
+    link = links.by_ref(conn, bytes.fromhex(payload["link"]))
+    owner = members.by_id(conn, link.member) if link is not None else None
+    return _Asked(row, addresses.parse(payload["address"]), payload, link, owner)
+
+
+def _take(conn: Connection, ctx: Context, now: int, budgets: Budgets, asked: _Asked) -> None:
+    """Settle one ask, or make it wait. Its network has one less whatever becomes of it: what is left tells nothing."""
+    request = asked.row
+    until = budgets.wait(request.network)
+    mailbox_key = ctx.keyring.blind("mailbox", asked.address.mailbox)
+    reason = _refused(conn, now, asked, mailbox_key)
+    if reason is None and not until and budgets.is_spent(mailbox_key):
+        reason = Reason.BUDGET
+    if reason is None and not until:
+        decision = _try(conn, ctx, now, asked)
+        if isinstance(decision, Send):
+            budgets.spend(mailbox_key, request.network)
+            requests.settle_request(conn, request.id, now)
+            return
+        if isinstance(decision, Defer):
+            until = decision.until
+        else:
+            reason = decision.reason
+    if until and reason != Reason.INVITATION_ENDED and until < request.received + _LIFETIME:
+        requests.postpone_request(conn, request.id, until)
+        return
+    _withhold(conn, ctx, now, asked, reason or Reason.CAP_INVITATIONS)
+    requests.spend(conn, now, {request.network})
+    requests.settle_request(conn, request.id, now)
+
+
+def _refused(conn: Connection, now: int, asked: _Asked, mailbox_key: bytes) -> Reason | None:
+    """What is known to be wrong before anybody is looked up, and whether the owner has an invitation to the mailbox."""
+    if now >= asked.row.received + _LIFETIME:  # what was typed is kept no longer than its mail could be answered
+        return Reason.INVITATION_ENDED
+    link, owner = asked.link, asked.owner
+    if link is None or owner is None or connect_links.state_of(link, asked.row.received) != "open":
+        return Reason.INVITER_STOPPED
+    return Reason.INVITED_BEFORE if links.has_invitation(conn, owner.id, mailbox_key) else None
+
+
+def _try(conn: Connection, ctx: Context, now: int, asked: _Asked) -> Decision:
+    """Invite, if the rule lets it go now; otherwise leave no trace of having tried, nor a contact nobody needs."""
+    link, owner = asked.link, asked.owner
+    if link is None or owner is None:
+        return Withhold(Reason.INVITER_STOPPED)
+    with conn.begin_nested() as trial:
+        keys = ContactKeys(ctx.keyring, conn)  # of this trial: one undone may have made a key
+        newcomer = Newcomer(asked.address, asked.facts["locale"], read_house(conn).timezone)
+        (person,) = ensure_contacts(conn, ctx.keyring, keys, [newcomer], now=now).values()
+        row = invitations.add(
+            conn,
+            member=owner.id,
+            way=Way.LINK,
+            mailbox=person.mailbox,
+            contact=person.id,
+            link=link.id,
+            locale=person.locale,
+            asked=asked.row.received,
+            expires=now + _LIFETIME,
+        )
+        decision = invitation_rule.judge(conn, now, row, person)
+        if isinstance(decision, Send):
+            invitation_rule.place(conn, now, row, person, decision)
+        else:
+            trial.rollback()
+    return decision
+
+
+def _withhold(conn: Connection, ctx: Context, now: int, asked: _Asked, reason: Reason) -> None:
+    """Write down why no mail went: for a person we hold, beside the mail they did not get."""
+    person = find_by_address(conn, ctx.keyring, asked.address)
+    ref = outbox.withhold_invitation(conn, now, person, None, reason) if person is not None else None
+    body = {"link": asked.facts["link"], "request": asked.row.ref.hex(), "mail": "withheld", "reason": reason}
+    contact = None if person is None else person.ref
+    entry = Entry(kind="invitation.decided", actor=ENGINE.name, contact=contact, message=ref, body=body)
+    record(conn, now, entry)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectView:
+    """What the page behind the mail shows. Instants in UTC microseconds.
+
+    `answer`: empty while open, else an Answer; `waits`: confirmed, and the owner has not answered; `is_off`: the owner
+    takes no request any more; `masked`: the address asked, empty once erased; `refusal`: an INVITATION token, for the
+    pages that bar and report.
+    """
+
+    house: House
+    locale: str
+    timezone: str
+    owner: str
+    asked: int
+    expires: int
+    masked: str
+    answer: str
+    waits: bool
+    is_off: bool
+    refusal: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What the press did. `is_again`: confirmed before; `needs_step`: nothing happened yet, ask one step more."""
+
+    view: ConnectView
+    is_again: bool = False
+    needs_step: bool = False
+
+
+def view_connect(ctx: Context, token: str) -> ConnectView:
+    """What the link in the mail asks. Changes nothing. Raises TokenError, or TokenExpiredError after 7 days."""
+    with ctx.db.reading() as conn:
+        now = ctx.db.now(conn)
+        return _view(conn, ctx, _question(conn, ctx, token, now), now)
+
+
+def confirm_connect(ctx: Context, token: str, *, is_human: bool = False) -> Answered:
+    """Yes, it was me: the owner gets a request without an address. Twice is once. Raises as `view_connect`.
+
+    A press within 10 seconds of the hand-off, as programs press, is asked for `is_human` and does nothing yet.
+    """
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        row = _question(conn, ctx, token, now, lock=True)
+        view = _view(conn, ctx, row, now)
+        if view.answer or view.is_off:
+            return Answered(view=view, is_again=view.answer == Answer.ACCEPTED)
+        handed_off = links.handed_off(conn, row)
+        if not is_human and handed_off is not None and now - handed_off < TOO_SOON:
+            return Answered(view=view, needs_step=True)
+        invitations.change(conn, row.id, answer=str(Answer.ACCEPTED), answered=now)
+        refs = consents.lock_contacts(conn, [row.contact])
+        body = {"invitation": row.ref.hex(), "way": row.way, "answer": str(Answer.ACCEPTED)}
+        entry = Entry(kind="invitation.answered", actor=RECIPIENT.name, contact=refs[row.contact], body=body)
+        record(conn, now, entry)
+        owner = members.by_id(conn, row.member)
+        if owner is not None:
+            facts = {"url": f"{ctx.settings.public_url}/me/incoming"}
+            tell_member(conn, ctx, now, owner, template="answered", facts=facts)
+        return Answered(view=_view(conn, ctx, _question(conn, ctx, token, now), now))
+
+
+def decline_connect(ctx: Context, token: str) -> None:
+    """No, or taking back a yes that the owner has not answered: nobody is told, and a stranger's address is erased.
+
+    Twice is once. Raises as `view_connect`.
+    """
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        row = _question(conn, ctx, token, now)
+        if row.answered is None or _waits(row):
+            answers.settle_refusal(conn, ctx, now, row, Answer.DECLINED, actor=RECIPIENT)
+
+
+def tell_requester(conn: Connection, ctx: Context, now: int, invitation_row: Row[Any]) -> None:
+    """Queue the one mail that says the owner accepted, inside the caller's transaction, while we hold who asked."""
+    person = find_by_id(conn, invitation_row.contact) if invitation_row.contact is not None else None
+    owner = members.by_id(conn, invitation_row.member)
+    if person is not None and owner is not None:
+        facts = {"owner": members.name_of(ContactKeys(ctx.keyring, conn), owner)}
+        outbox.queue_notice(conn, ctx, now, person, template="connected", facts=facts, invitation=invitation_row.id)
+
+
+def _question(conn: Connection, ctx: Context, token: str, now: int, *, lock: bool = False) -> Row[Any]:
+    """The invitation a link in a mail confirms. Locked: its contact first, as everywhere, and its link."""
+    ref = ctx.tokens.read(Purpose.CONNECT, token, now).ref
+    found = invitations.by_ref(conn, ref)
+    if found is not None and lock:
+        consents.lock_contacts(conn, [] if found.contact is None else [found.contact])
+        links.by_id(conn, found.link, lock=True)
+        found = invitations.by_ref(conn, ref, lock=True)
+    is_over = found is not None and found.answered is None and (found.expires <= now or found.contact is None)
+    if found is None or is_over or found.answer in {Answer.EXPIRED, Answer.CANCELLED}:
+        raise TokenExpiredError("This link is past its time. Nothing was changed; ask again to get a fresh one.")
+    return found
+
+
+def _waits(row: Row[Any]) -> bool:
+    return bool(row.answer == Answer.ACCEPTED and row.settled is None)
+
+
+def _view(conn: Connection, ctx: Context, row: Row[Any], now: int) -> ConnectView:
+    keys, house = ContactKeys(ctx.keyring, conn), read_house(conn)
+    owner, link = members.by_id(conn, row.member), links.by_id(conn, row.link)
+    person = invitees.invited(conn, row)
+    exact = keys.text(row.contact, person.address_box) if person is not None else None
+    is_stopped = owner is None or owner.suspended is not None or owner.closed is not None
+    return ConnectView(
+        house=house,
+        locale=row.locale,
+        timezone=house.timezone if person is None else person.timezone,
+        owner="" if owner is None else members.name_of(keys, owner),
+        asked=row.asked,
+        expires=row.expires,
+        masked=addresses.mask(exact) if exact else "",
+        answer=row.answer or "",
+        waits=_waits(row),
+        is_off=is_stopped or link is None or connect_links.state_of(link, row.asked) != "open",
+        refusal=ctx.tokens.issue(Purpose.INVITATION, row.ref, now),
+    )
