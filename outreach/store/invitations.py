@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, and_, case, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from outreach.domain.frequency import Cap
@@ -27,25 +27,22 @@ def policy_now(conn: Connection) -> Policy:
     )
 
 
-def record_of(conn: Connection, member_id: int, now: int) -> Record:
-    """What became of a member's invitations of the last 90 days; after an officer restored them, from then on."""
-    accepted, refused, reported = (
-        func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-        for condition in (
-            invitation.c.answer == "accepted",
-            invitation.c.answer.in_(sorted(REFUSALS)),
-            invitation.c.report.is_not(None),
-        )
+RECORD = tuple(
+    func.coalesce(func.sum(case((and_(is_such, invitation.c.answered > func.coalesce(member.c.judged_from, 0)), 1))), 0)
+    for is_such in (
+        invitation.c.answer == "accepted",
+        invitation.c.answer.in_(sorted(REFUSALS)),
+        invitation.c.report.is_not(None),
     )
-    judged_from = select(func.coalesce(member.c.judged_from, 0)).where(member.c.id == member_id).scalar_subquery()
-    row = conn.execute(
-        select(accepted, refused, reported).where(
-            invitation.c.member == member_id,
-            invitation.c.asked > now - LOOK_BACK_DAYS * DAY,
-            invitation.c.answered > judged_from,
-        )
-    ).one()
-    return Record(*(int(count) for count in row))
+)
+"""Sums that make a Record, of invitations joined to their members; only answers since an officer restored them."""
+
+
+def record_of(conn: Connection, member_id: int, now: int) -> Record:
+    """What became of a member's invitations of the last 90 days."""
+    query = select(*RECORD).select_from(invitation).join(member, member.c.id == invitation.c.member)
+    recent = (invitation.c.member == member_id, invitation.c.asked > now - LOOK_BACK_DAYS * DAY)
+    return Record(*(int(count) for count in conn.execute(query.where(*recent)).one()))
 
 
 def pressed_since(conn: Connection, member_id: int, since: int) -> list[int]:
