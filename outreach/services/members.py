@@ -1,4 +1,7 @@
-"""Members' accounts: the public door, choosing a password, signing in, one's own facts, and closing."""
+"""Members' accounts: signing in, one's own name, language and password, and what other services ask of a member.
+
+Accounts are made in services/join.py and closed in services/leave.py.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from outreach import translations
 from outreach.domain.actors import Actor
-from outreach.domain.errors import NotAllowedError, NotFoundError
-from outreach.services import outbox, sessions
+from outreach.domain.campaign import zone
+from outreach.domain.errors import InvalidInputError, NotAllowedError, NotFoundError
+from outreach.services import outbox, passwords, sessions
 from outreach.services.context import Context
-from outreach.services.sessions import MEMBERS, Client
+from outreach.services.join import check_own_name
+from outreach.services.sessions import MEMBERS, Client, Session, begin_session, end_sessions
 from outreach.store import members as store
+from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import find_by_id
 
@@ -54,6 +61,53 @@ def see_account(ctx: Context, actor: Actor) -> Account:
             suspended=row.suspended,
             suspended_for=row.suspended_for or "",
         )
+
+
+def edit_account(ctx: Context, actor: Actor, *, name: str, locale: str, timezone: str, notify: bool) -> None:
+    """Change one's own name, language, zone, and whether to be mailed when somebody answers. Raises InvalidInputError."""
+    if translations.closest(locale) != locale:
+        raise InvalidInputError("Choose one of the languages offered.", "locale")
+    try:
+        zone(timezone)
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error), "timezone") from None
+    with ctx.db.transaction() as conn:
+        row = must_be_open(conn, actor)
+        keys = ContactKeys(ctx.keyring, conn)
+        before = (store.name_of(keys, row), row.locale, row.timezone, bool(row.notify))
+        name = before[0] if name.strip() == before[0] else check_own_name(conn, name)
+        fields = zip(("name", "locale", "timezone", "notify"), before, (name, locale, timezone, notify), strict=True)
+        changed = [field for field, old, new in fields if old != new]
+        if not changed:
+            return
+        store.change(conn, row.id, name_box=keys.seal(row.contact, name), notify=int(notify))
+        store.change_contact(conn, row.contact, locale=locale, timezone=timezone)
+        body = {"changed": changed}
+        entry = Entry(kind="member.account-edited", actor=actor.name, contact=row.contact_ref, body=body)
+        record(conn, ctx.db.now(conn), entry)
+
+
+def change_member_password(ctx: Context, session: Session, *, present: str, new: str, client: Client) -> str:
+    """Change one's own password. Ends every session, this one included, and returns the id of a new one.
+
+    Raises InvalidInputError (field "present" or "password").
+    """
+    with ctx.db.reading() as conn:
+        row = must_be_open(conn, session.actor)
+        if not passwords.matches(row.password_hash, present):
+            raise InvalidInputError("This is not your present password. Nothing was changed.", "present")
+        keys = ContactKeys(ctx.keyring, conn)
+        known = (keys.text(row.contact, row.address_box) or "", store.name_of(keys, row))
+        passwords.must_be_good(new, known=known)
+    password_hash = passwords.hash_password(new)
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        row = must_be_open(conn, session.actor)
+        store.change(conn, row.id, password_hash=password_hash)
+        end_sessions(conn, now, row.id, MEMBERS)
+        kind = "member.password-chosen"
+        record(conn, now, Entry(kind=kind, actor=session.actor.name, contact=row.contact_ref))
+        return begin_session(ctx, conn, now, row.id, client, MEMBERS)
 
 
 def must_be_open(conn: Connection, actor: Actor) -> store.MemberRow:

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Row
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import new_code
 from outreach.store.schema.members import member
-from outreach.store.schema.people import contact
+from outreach.store.schema.people import contact, mailbox
 
 MemberRow = Row[*tuple[Any, ...]]
 """A member's columns, and their contact's: contact_ref, mailbox, address_key, address_box, locale, timezone."""
@@ -38,6 +38,24 @@ def by_contact(conn: Connection, contact_id: int) -> MemberRow | None:
     return conn.execute(_WITH_CONTACT.where(member.c.contact == contact_id)).one_or_none()
 
 
+def open_of_mailbox(conn: Connection, mailbox_key: bytes) -> int | None:
+    """The contact of the open account in this mailbox, whichever way its address is spelled."""
+    query = (
+        select(member.c.contact)
+        .join(contact, contact.c.id == member.c.contact)
+        .join(mailbox, mailbox.c.id == contact.c.mailbox)
+        .where(mailbox.c.mailbox_key == mailbox_key, member.c.closed.is_(None))
+    )
+    return conn.execute(query.order_by(member.c.id).limit(1)).scalar_one_or_none()
+
+
+def closed_of_mailbox(conn: Connection, contact_id: int) -> MemberRow | None:
+    """The account that was closed in this contact's mailbox, the last if there were several."""
+    theirs = select(contact.c.mailbox).where(contact.c.id == contact_id).scalar_subquery()
+    query = _WITH_CONTACT.where(contact.c.mailbox == theirs, member.c.closed.is_not(None))
+    return conn.execute(query.order_by(member.c.closed.desc(), member.c.id.desc()).limit(1)).one_or_none()
+
+
 def add(conn: Connection, keys: ContactKeys, now: int, contact_id: int, *, name: str, password_hash: str) -> MemberRow:
     """A new account for a contact whose address has just been proved."""
     row = {
@@ -54,6 +72,16 @@ def add(conn: Connection, keys: ContactKeys, now: int, contact_id: int, *, name:
 
 def change(conn: Connection, member_id: int, **values: Any) -> None:
     conn.execute(update(member).where(member.c.id == member_id).values(values))
+
+
+def change_contact(conn: Connection, contact_id: int, *, locale: str, timezone: str) -> None:
+    conn.execute(update(contact).where(contact.c.id == contact_id).values(locale=locale, timezone=timezone))
+
+
+def address_of(conn: Connection, keys: ContactKeys, contact_id: int) -> str:
+    """A contact's exact address; empty once erased."""
+    box = conn.execute(select(contact.c.address_box).where(contact.c.id == contact_id)).scalar_one_or_none()
+    return keys.text(contact_id, box) or ""
 
 
 def name_of(keys: ContactKeys, row: MemberRow) -> str:

@@ -1,0 +1,56 @@
+"""A member closes their account: what they had going ends, and they are erased unless something else holds them."""
+
+from sqlalchemy import Connection
+
+from outreach.domain.errors import InvalidInputError
+from outreach.services import connections, passwords
+from outreach.services.context import Context
+from outreach.services.expiry import erase_strangers
+from outreach.services.members import must_be_open
+from outreach.services.sessions import MEMBERS, Session, end_sessions
+from outreach.store import connect_links, consents, invitations, requests
+from outreach.store import members as store
+from outreach.store.audit import Entry, record
+
+
+def close_account(ctx: Context, session: Session, password: str) -> None:
+    """Close the account for good. Raises InvalidInputError (field "password").
+
+    Connections end, links close, open invitations are cancelled, name and password go. Who agreed to mail from us
+    keeps getting it: that is another matter, with a stop in every mail.
+    """
+    actor = session.actor
+    with ctx.db.reading() as conn:
+        if not passwords.matches(must_be_open(conn, actor).password_hash, password):
+            raise InvalidInputError("This is not your password. Nothing was changed.", "password")
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        row = must_be_open(conn, actor)
+        ended = connections.end_all(conn, ctx, now, row.contact, actor)
+        consents.lock_contacts(conn, [row.contact])
+        links = [link for link in connect_links.of_member(conn, row.id) if connect_links.close(conn, now, link.id)]
+        cancelled = invitations.end_all(conn, now, row.id)
+        sessions = end_sessions(conn, now, row.id, MEMBERS)
+        _answer_open_request(conn, now, row.contact)
+        store.change(conn, row.id, closed=now, password_hash=None, name_box=None, notify=0)
+        entries = [
+            Entry(kind="connect-link.closed", actor=actor.name, contact=row.contact_ref, body={"link": link.ref.hex()})
+            for link in links
+        ]
+        entries += [
+            Entry(
+                kind="invitation.cancelled", actor=actor.name, contact=row.contact_ref, body={"invitation": one.hex()}
+            )
+            for one in cancelled
+        ]
+        counts = {"connections": ended, "links": len(links), "invitations": len(cancelled), "sessions": sessions}
+        entries.append(Entry(kind="member.closed", actor=actor.name, contact=row.contact_ref, body=counts))
+        record(conn, now, *entries)
+        erase_strangers(conn, now, [row.contact], actor=actor, reason="account closed")
+
+
+def _answer_open_request(conn: Connection, now: int, contact_id: int) -> None:
+    """A link to choose a password that is still on its way must not make the account anew."""
+    pending = requests.open_confirmation(conn, contact_id, now, about="account")
+    if pending is not None:
+        requests.change_confirmation(conn, pending.id, answered=now, answer="declined", evidence_box=None)
