@@ -170,7 +170,10 @@ def see_volumes(ctx: Context, actor: Actor) -> Overview:
         since = ctx.db.now(conn) - longest * DAY
         made = invitation_desk.made_by_day(conn, since)
         answered = invitation_desk.answered_by_day(conn, since)
-        mails = invitation_desk.mails_since(conn, since)
+        mails = [(row.day, row.state, row.reason, row.n) for row in invitation_desk.mails_since(conn, since)]
+        for row in invitation_desk.decided_since(conn, since):
+            decided = json.loads(row.body)
+            mails.append((row.day, decided.get("mail", ""), decided.get("reason"), 1))
     pressed: Counter[int] = Counter()
     refused: Counter[int] = Counter()
     for row in made:
@@ -259,8 +262,14 @@ def settle_appeal(
     record(conn, now, Entry(kind="member.appeal-answered", actor=actor.name, contact=row.contact_ref, body=body))
 
 
-def _volumes(days: int, first: int, made: Iterable[Any], answered: Iterable[Any], mails: Iterable[Any]) -> Volumes:
-    """The sums of the days from `first` on."""
+def _volumes(
+    days: int,
+    first: int,
+    made: Iterable[Any],
+    answered: Iterable[Any],
+    mails: Iterable[tuple[int, str, str | None, int]],
+) -> Volumes:
+    """The sums of the days from `first` on. `mails`: day, state, reason, number."""
     ways: Counter[str] = Counter()
     answers: Counter[str] = Counter()
     withheld: Counter[str] = Counter()
@@ -269,11 +278,11 @@ def _volumes(days: int, first: int, made: Iterable[Any], answered: Iterable[Any]
         ways[row.what] += row.n if row.day >= first else 0
     for row in answered:
         answers[row.what] += row.n if row.day >= first else 0
-    for row in mails:
-        if row.day >= first and row.state == "withheld":
-            withheld[reason_words(row.reason or "")] += row.n
-        elif row.day >= first and row.state in {"sent", "unknown"}:
-            sent += row.n
+    for day, state, reason, number in mails:
+        if day >= first and state == "withheld":
+            withheld[reason_words(reason or "")] += number
+        elif day >= first and state in {"sent", "unknown"}:
+            sent += number
     return Volumes(
         days=days,
         by_hand=ways["hand"],

@@ -29,16 +29,26 @@ def answered_by_day(conn: Connection, since: int) -> Sequence[Any]:
 
 
 def mails_since(conn: Connection, since: int) -> Sequence[Any]:
-    """Invitation mails settled from `since` on: day (from 0), state, reason, number."""
+    """Planned invitation mails settled from `since` on: day (from 0), state, reason, number.
+
+    Without those withheld before they were planned: `decided_since` has them, for people we hold and others.
+    """
     day = _steps(message.c.settled, since, DAY).label("day")
     query = (
         select(day, message.c.state, message.c.reason, func.count().label("n"))
         .select_from(invitation)
         .join(message, _TO_THEM[0] & _TO_THEM[1])
         .where(invitation.c.asked > since - _LONGEST, message.c.origin == "invitation", message.c.settled > since)
+        .where(or_(message.c.state != "withheld", message.c.settled > message.c.planned))
         .group_by(day, message.c.state, message.c.reason)
     )
     return conn.execute(query).all()
+
+
+def decided_since(conn: Connection, since: int) -> Sequence[Any]:
+    """Entries of the engine's decisions from `since` on: day (from 0), body (JSON)."""
+    query = select(_steps(audit_entry.c.at, since, DAY).label("day"), audit_entry.c.body)
+    return conn.execute(query.where(audit_entry.c.kind == "invitation.decided", audit_entry.c.at > since)).all()
 
 
 def inviters(conn: Connection, now: int, *, limit: int, offset: int) -> Sequence[Any]:

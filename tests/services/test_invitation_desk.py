@@ -21,7 +21,9 @@ from outreach.services.invitation_desk import (
     see_volumes,
     suspend_inviter,
 )
+from outreach.services.outbox import withhold_invitation
 from outreach.store import members
+from outreach.store.audit import Entry, record
 from outreach.store.invitations import record_of
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
@@ -69,7 +71,7 @@ def mailed(ctx: Context, world: World, inviter: MadeMember, state: str, reason: 
             "invitation": about.id,
             "planned": about.asked,
             "due": about.asked,
-            "settled": about.asked + 1,
+            "settled": about.asked + 60_000_000,
             "state": state,
             "reason": reason,
         }
@@ -116,7 +118,24 @@ def test_mails_are_counted_by_what_became_of_them_with_reasons_in_words(ctx: Con
     mailed(ctx, world, alice, "withheld", "inviter_stopped")
     week, month = see_volumes(ctx, OFFICER).volumes
     assert (week.sent, month.sent) == (1, 2)
-    assert week.withheld == (("Inviter stopped", 2), ("Asked not to", 1))
+    assert week.withheld == (("The inviter was stopped, or invitations by mail are off", 2), ("Asked not to", 1))
+
+
+def test_mails_never_planned_are_counted_once_for_people_we_hold_and_for_others(ctx: Context, world: World) -> None:
+    person = world.person()
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        ref = withhold_invitation(conn, now, person, None, "bounce")
+        body = {"invitation": "00" * 16, "mail": "withheld", "reason": "bounce"}
+        record(
+            conn,
+            now,
+            Entry(kind="invitation.decided", actor="engine", contact=person.ref, message=ref, body=body),
+            Entry(kind="invitation.decided", actor="engine", body={**body, "reason": "never"}),
+            Entry(kind="invitation.decided", actor="engine", body={"mail": "queued", "reason": None}),
+        )
+    week, _month = see_volumes(ctx, OFFICER).volumes
+    assert (week.sent, week.withheld) == (0, (("Address does not work", 1), ("Asked not to", 1)))
 
 
 def test_an_inviter_is_judged_by_the_numbers_the_rules_judge_by(ctx: Context, world: World) -> None:
