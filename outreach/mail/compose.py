@@ -48,7 +48,7 @@ class Envelope:
     """One mail's own facts. `message_id`: without the angle brackets, stable per message. `now`: UTC microseconds.
 
     With `topic` it is campaign mail and `stop_url`, the RFC 8058 address, is required; without, it is system mail and
-    says `Auto-Submitted: auto-generated` (RFC 3834).
+    says `Auto-Submitted: auto-generated` (RFC 3834), with a `stop_url` only where one press ends such mail.
     """
 
     sender: Sender
@@ -106,6 +106,7 @@ def _fields(envelope: Envelope, subject: str) -> list[bytes]:
         fields.append(headers.mailbox_field("Reply-To", "", envelope.reply_to))
     if topic is None:
         fields.append(_AUTOMATIC)
+        fields.extend(_stop_fields(envelope.stop_url) if envelope.stop_url else ())
     else:
         fields.extend(_list_fields(topic, sender.address.rpartition("@")[2], envelope.stop_url))
     fields.extend(_MIME)
@@ -114,16 +115,16 @@ def _fields(envelope: Envelope, subject: str) -> list[bytes]:
 
 def _list_fields(topic: TopicList, domain: str, stop_url: str) -> list[bytes]:
     """RFC 8058 §3.1, RFC 2919 §3, and the Feedback-ID Gmail counts complaints by."""
-    if not stop_url.startswith(("https://", "http://")) or any(mark in stop_url for mark in " <>"):
-        raise InvalidInputError("Campaign mail cannot go out without its unsubscribe address.", "stop_url")
-    fields = [
-        headers.raw_field("List-Unsubscribe", f"<{stop_url}>"),
-        _ONE_CLICK,
-        headers.list_id_field(topic.name, f"{topic.ref}.{domain}"),
-    ]
+    fields = [*_stop_fields(stop_url), headers.list_id_field(topic.name, f"{topic.ref}.{domain}")]
     if topic.feedback:
         fields.append(headers.raw_field("Feedback-ID", f"{topic.feedback}:{topic.ref}:campaign:{domain}"))
     return fields
+
+
+def _stop_fields(stop_url: str) -> list[bytes]:
+    if not stop_url.startswith(("https://", "http://")) or any(mark in stop_url for mark in " <>"):
+        raise InvalidInputError("This mail cannot go out without its unsubscribe address.", "stop_url")
+    return [headers.raw_field("List-Unsubscribe", f"<{stop_url}>"), _ONE_CLICK]
 
 
 def _quoted(text: str) -> bytes:

@@ -1,6 +1,7 @@
-"""The mails the system itself writes: a request to confirm, a fresh link, a password's. In the reader's language.
+"""The mails the system itself writes: a request to confirm, a fresh link, an invitation. In the reader's language.
 
-They hold nothing that a stranger typed, no advertising, and one link.
+They hold no advertising and nothing a stranger typed, but for an invitation: its inviter's name and plain note
+(`domain/plain_words.py`), quoted as theirs.
 """
 
 import html
@@ -10,7 +11,9 @@ from typing import Any
 from outreach.mail import layout, plain
 from outreach.mail.content import Filled
 
-TEMPLATES = frozenset({"account", "confirmation", "fresh-link", "staff-password", "staff-reset"})
+TEMPLATES = frozenset(
+    {"account", "confirmation", "connect", "connected", "fresh-link", "invitation", "staff-password", "staff-reset"}
+)
 
 
 def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:

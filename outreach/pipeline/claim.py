@@ -8,8 +8,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, select
 
+from outreach.pipeline.bases import judge_invitations, judge_system
 from outreach.services.context import Context
 from outreach.store.decide import load_rule
 from outreach.store.messages import (
@@ -56,8 +57,12 @@ def decide_again(ctx: Context, worker: str, ids: Sequence[int]) -> Decided:
         decided_at = time.monotonic()
         now = ctx.db.now(conn)
         origins = _origins(conn, ids)
-        ready, withheld = _system(conn, now, [one for one in ids if origins[one] != "campaign"])
         for_campaigns = [one for one in ids if origins[one] == "campaign"]
+        invitations = judge_invitations(conn, now, [one for one in ids if origins[one] == "invitation"])
+        others = judge_system(conn, now, [one for one in ids if origins[one] not in {"campaign", "invitation"}])
+        ready, withheld = others.ready + invitations.ready, others.withheld + invitations.withheld
+        for one, due in invitations.deferred:
+            put_back(conn, [one], due)
         running = _running(conn, for_campaigns)
         put_back(conn, [one for one in for_campaigns if one not in running])
         for judged in judge_messages(conn, load_rule(conn), sorted(running), now):
@@ -87,48 +92,3 @@ def _running(conn: Connection, ids: Sequence[int]) -> set[int]:
         {"ids": list(ids)},
     )
     return {row.id for row in rows if row.campaign in sending}
-
-
-_SYSTEM = text(
-    """
-    SELECT x.id, CASE
-      WHEN ck.contact IS NULL THEN 'erased'
-      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'deceased'
-        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'deceased'
-      WHEN x.origin <> 'confirmation' AND x.topic IS NULL
-        AND EXISTS (SELECT 1 FROM staff f WHERE f.contact = c.id AND f.disabled IS NULL) THEN NULL
-      WHEN x.origin <> 'confirmation' AND x.topic IS NULL THEN 'staff_ended'
-      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'never'
-        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'never'
-      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'complaint'
-        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'complaint'
-      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'imported'
-        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'imported'
-      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'bounce'
-        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'bounce'
-      WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM consent cs WHERE cs.contact = c.id
-        AND cs.state IN ('granted', 'paused') AND (cs.expires IS NULL OR cs.expires > :now)) THEN NULL
-      WHEN x.origin = 'notice' THEN 'no_consent'
-      WHEN f.id IS NULL OR f.answered IS NOT NULL OR f.expires <= :now THEN 'request_ended'
-    END AS reason
-    FROM message x JOIN contact c ON c.id = x.contact JOIN mailbox mb ON mb.id = c.mailbox
-    LEFT JOIN contact_key ck ON ck.contact = c.id LEFT JOIN confirmation f ON f.id = x.confirmation
-    WHERE x.id IN :ids
-    """
-).bindparams(bindparam("ids", expanding=True))
-
-
-def _system(conn: Connection, now: int, ids: Sequence[int]) -> tuple[list[int], list[Settled]]:
-    """(may go, withheld) of what no campaign sends, each with a basis of its own.
-
-    A confirmation's is an open request; that of a notice about a topic, a consent its reader still lives by (any: the
-    link it brings stops everything too); that of every other, a working member of staff.
-    """
-    ready: list[int] = []
-    withheld: list[Settled] = []
-    for row in conn.execute(_SYSTEM, {"ids": list(ids), "now": now}) if ids else ():
-        if row.reason is None:
-            ready.append(row.id)
-        else:
-            withheld.append(Settled(row.id, "withheld", row.reason))
-    return ready, withheld

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Connection, Row
 
 from outreach.domain.errors import OutreachError, SettingsError
+from outreach.domain.invitation import Relationship, Way
 from outreach.domain.tokens import Purpose
 from outreach.mail import dkim, system
 from outreach.mail.compose import Envelope, Sender, TopicList, compose, message_id
@@ -20,6 +21,8 @@ from outreach.mail.footer import Footer
 from outreach.mail.transport import Outcome, Parcel, Result
 from outreach.services.campaign_content import reader_fields
 from outreach.services.context import Context
+from outreach.services.invitation_mail import Words, links_of, write_connect, write_invitation
+from outreach.services.public_text import House, read_house
 from outreach.store import letters as store
 from outreach.store.boxes import ContactKeys
 
@@ -49,6 +52,7 @@ class _Desk:
     asked: dict[int, list[dict[str, Any]]]
     senders: dict[int, Row[Any]]
     controller: Row[Any]
+    house: House
 
 
 def write_letters(ctx: Context, ids: Sequence[int], decided_at: float) -> Letters:
@@ -76,7 +80,7 @@ def write_letters(ctx: Context, ids: Sequence[int], decided_at: float) -> Letter
 
 def _set_up(ctx: Context, conn: Connection, rows: Sequence[Row[Any]]) -> _Desk:
     keys = ContactKeys(ctx.keyring, conn)
-    keys.load(row.contact for row in rows)
+    keys.load({row.contact for row in rows} | {row.inviter for row in rows if row.inviter is not None})
     contents = store.prepared(conn, sorted({row.content for row in rows if row.content is not None}))
     controller = store.the_controller(conn)
     if controller is None:
@@ -89,6 +93,7 @@ def _set_up(ctx: Context, conn: Connection, rows: Sequence[Row[Any]]) -> _Desk:
         asked=store.asked(conn, sorted({row.confirmation for row in rows if row.confirmation is not None})),
         senders=store.senders(conn),
         controller=controller,
+        house=read_house(conn),
     )
 
 
@@ -122,6 +127,8 @@ def _contents(desk: _Desk, row: Row[Any], brand: Row[Any]) -> tuple[Filled, Foot
     """(words, footer, list, one-click address): a letter of a campaign, or one of ours."""
     if row.origin in {"campaign", "test"}:
         return _campaign_contents(desk, row, brand)
+    if row.origin == "invitation":
+        return _invitation_contents(desk, row, brand)
     if row.origin == "confirmation" and row.about == "account":
         token = desk.ctx.tokens.issue(Purpose.ACCOUNT, row.confirmation_ref, desk.now)
         url = f"{desk.ctx.settings.public_url}/members/choose/{token}"
@@ -152,6 +159,38 @@ def _system_contents(
         "reference": _grouped(row.code),
     }
     return system.render(template, locale, {**shared, **facts}), None, None, ""
+
+
+def _invitation_contents(desk: _Desk, row: Row[Any], brand: Row[Any]) -> tuple[Filled, None, None, str]:
+    """From the site's own address, one press away from never again (RFC 8058); no list, no tracking."""
+    stop_url = f"{desk.ctx.settings.public_url}/stop/{desk.ctx.tokens.issue(Purpose.STOP, row.ref, desk.now)}"
+    inviter = desk.keys.text(row.inviter, row.name_box)
+    if inviter is None:
+        raise OutreachError("the inviter was erased")
+    if row.way == Way.LINK:
+        asks = write_connect(
+            desk.ctx,
+            row.invitation,
+            desk.now,
+            desk.house,
+            owner=inviter,
+            sender_name=brand.name,
+            locale=row.invitation_locale,
+            asked=row.asked,
+            expires=row.expires,
+        )
+        return asks, None, None, stop_url
+    words = Words(
+        inviter=inviter,
+        note=desk.keys.text(row.inviter, row.note_box) or "",
+        relationship=Relationship(row.relationship),
+        locale=row.invitation_locale,
+        asked=row.asked,
+        expires=row.expires,
+        is_reminder=bool(row.is_reminder),
+    )
+    links = links_of(desk.ctx, row.invitation, desk.now)
+    return write_invitation(words, links, desk.house, brand.name), None, None, stop_url
 
 
 def _campaign_contents(desk: _Desk, row: Row[Any], brand: Row[Any]) -> tuple[Filled, Footer, TopicList, str]:

@@ -1,4 +1,4 @@
-"""What an invitation mail says: made in one place, for the inviter's preview and for the mail, so that they are equal.
+"""What the mails of invitations say; made in one place for the inviter's preview and for the mail, so they are equal.
 
 The mail comes from the site's own address and names the inviter, where the address came from (GDPR 14), that it is one
 message, and when the address is erased. Its links only show and refuse (promise 2).
@@ -82,6 +82,40 @@ def write_invitation(words: Words, links: Links, house: House, sender_name: str)
     """The whole mail, as it is handed to the relay."""
     facts: Mapping[str, Any] = invitation_facts(words, links, house, sender_name)
     return system.render("invitation", words.locale, facts)
+
+
+def write_connect(
+    ctx: Context,
+    ref: bytes,
+    now: int,
+    house: House,
+    *,
+    owner: str,
+    sender_name: str,
+    locale: str,
+    asked: int,
+    expires: int,
+) -> Filled:
+    """The mail that asks whoever a connect link was given the address of (`templates/mail/connect.html`).
+
+    No words of the link's owner but their name. `confirm_url` leads to the page where it is confirmed.
+    """
+    links = links_of(ctx, ref, now)
+    facts = {
+        "sender": sender_name,
+        "controller": house.name,
+        "postal_address": house.postal_address,
+        "privacy_contact": house.privacy_contact,
+        "reference": "",
+        "owner": owner,
+        "asked": day(asked, house, locale),
+        "expires": day(expires, house, locale),
+        "confirm_url": f"{ctx.settings.public_url}/connect/confirm/{ctx.tokens.issue(Purpose.CONNECT, ref, now)}",
+        "decline_url": links.decline,
+        "never_url": links.never,
+        "report_url": links.report,
+    }
+    return system.render("connect", locale, facts)
 
 
 def preview(conn: Connection, words: Words, house: House) -> Filled:

@@ -13,13 +13,14 @@ from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
 from outreach.domain.actors import Actor
-from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
+from outreach.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from outreach.domain.invitation import HAND_DAYS, Answer, Policy, Relationship, Way, allowance, next_free
 from outreach.domain.plain_words import check_note
 from outreach.domain.tokens import Purpose
 from outreach.mail.content import Filled
 from outreach.services.context import Context
-from outreach.services.invitation_mail import Words, preview
+from outreach.services.invitation_mail import Words, preview, sender_name
+from outreach.services.members import must_be_active, must_be_open
 from outreach.services.public_text import House, read_house
 from outreach.store import invitations, invitees, members, requests
 from outreach.store.audit import Entry, record
@@ -46,6 +47,7 @@ class Draft:
 @dataclass(frozen=True, kw_only=True)
 class Preview:
     """The exact words before anything is sent. `label`: the masked address; `mail`: None for one passed on by hand.
+    `sender`: the name its From shows.
 
     `keep_days`: after so many days an unanswered address is erased; `expires_days`: how long it can be answered.
     """
@@ -60,6 +62,7 @@ class Preview:
     expires_days: int
     label: str = ""
     mail: Filled | None = None
+    sender: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,7 @@ def check_draft(ctx: Context, actor: Actor, draft: Draft) -> Preview:
     """What would be sent, exactly. Acts on nothing. Raises InvalidInputError (its `field` as in Draft)."""
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
-        row = _active(conn, actor)
+        row = must_be_active(conn, actor)
         policy = invitations.policy_now(conn)
         checked = _checked(draft, policy)
         _must_have_room(conn, row, policy, now)
@@ -113,7 +116,7 @@ def send_invitation(ctx: Context, actor: Actor, draft: Draft) -> bytes:
     """
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        row = _active(conn, actor, lock=True)
+        row = _active(conn, actor)
         policy = invitations.policy_now(conn)
         checked = _checked(draft, policy)
         _must_have_room(conn, row, policy, now)
@@ -136,7 +139,7 @@ def may_invite(ctx: Context, actor: Actor) -> May:
     """What the form may offer. Works for a suspended member too, who then reads so."""
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
-        row = _member(conn, actor)
+        row = must_be_open(conn, actor)
         policy = invitations.policy_now(conn)
         allowed = allowance(policy, invitations.record_of(conn, row.id, now))
         pressed = invitations.pressed_since(conn, row.id, now - 30 * _DAY)
@@ -156,7 +159,7 @@ def may_invite(ctx: Context, actor: Actor) -> May:
 def list_sent(ctx: Context, actor: Actor, page: int = 1) -> list[Sent]:
     """A member's invitations, newest first, 50 a page; those through connect links are not among them."""
     with ctx.db.reading() as conn:
-        row = _member(conn, actor)
+        row = must_be_open(conn, actor)
         rows = invitees.made_by(conn, row.id, limit=PAGE, offset=(max(page, 1) - 1) * PAGE)
         now, keys = ctx.db.now(conn), ContactKeys(ctx.keyring, conn)
         return [_sent(ctx, keys, row, one, now) for one in rows]
@@ -165,7 +168,7 @@ def list_sent(ctx: Context, actor: Actor, page: int = 1) -> list[Sent]:
 def see_sent(ctx: Context, actor: Actor, ref: bytes) -> Sent:
     """One of the member's own. Raises NotFoundError."""
     with ctx.db.reading() as conn:
-        row = _member(conn, actor)
+        row = must_be_open(conn, actor)
         return _sent(ctx, ContactKeys(ctx.keyring, conn), row, _own(conn, row, ref), ctx.db.now(conn))
 
 
@@ -176,7 +179,7 @@ def cancel_invitation(ctx: Context, actor: Actor, ref: bytes) -> None:
     """
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        row = _member(conn, actor)
+        row = must_be_open(conn, actor)
         one = _own(conn, row, ref, lock=True)
         state = _state(one, now)
         if state == "cancelled":
@@ -193,7 +196,7 @@ def send_reminder(ctx: Context, actor: Actor, ref: bytes) -> None:
     """Remind once, because the recipient asked to be. Raises ConflictError when they did not, or it is over."""
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        row = _active(conn, actor, lock=True)
+        row = _active(conn, actor)
         one = _own(conn, row, ref, lock=True)
         if one.reminder == "sent":
             return
@@ -296,6 +299,7 @@ def _preview(conn: Connection, ctx: Context, row: MemberRow, checked: _Checked, 
         expires_days=days,
         label=addresses.mask(checked.address.exact) if checked.address else "",
         mail=preview(conn, words, house) if checked.address else None,
+        sender=sender_name(conn) or house.name,
     )
 
 
@@ -343,17 +347,7 @@ def _own(conn: Connection, row: MemberRow, ref: bytes, *, lock: bool = False) ->
     return one
 
 
-def _member(conn: Connection, actor: Actor) -> MemberRow:
-    row = members.by_id(conn, actor.must_be_member())
-    if row is None or row.closed is not None:
-        raise NotAllowedError("Sign in to your member's account first.")
-    return row
-
-
-def _active(conn: Connection, actor: Actor, *, lock: bool = False) -> MemberRow:
-    if lock:
-        invitees.lock_member(conn, actor.must_be_member())
-    row = _member(conn, actor)
-    if row.suspended is not None:
-        raise NotAllowedError("Your account may not invite anybody for now. You can ask us to look at it again.")
-    return row
+def _active(conn: Connection, actor: Actor) -> MemberRow:
+    """The member's row, held against their own presses elsewhere. Raises what must_be_active raises."""
+    invitees.lock_member(conn, actor.must_be_member())
+    return must_be_active(conn, actor)

@@ -14,12 +14,14 @@ from sqlalchemy.engine import Row
 from outreach.domain.actors import RECIPIENT
 from outreach.domain.consent import LIVE, Event, State
 from outreach.domain.errors import ConflictError, InvalidInputError, TokenError
+from outreach.domain.invitation import Answer
 from outreach.domain.tokens import Purpose
+from outreach.services.answers import settle_refusal
 from outreach.services.confirm import Client, close_declined
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.services.public_text import House, read_house
-from outreach.store import consents, requests
+from outreach.store import consents, invitees, requests
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.campaigns import content as contents
@@ -44,6 +46,7 @@ class Standing:
     topic: str = ""
     state: str = "none"
     is_question: bool = False
+    is_invitation: bool = False
     has_others: bool = False
 
 
@@ -66,6 +69,7 @@ class Mail:
     confirmation: int | None
     locale: str
     timezone: str
+    invitation: int | None = None
 
 
 def view_stop(ctx: Context, token: str) -> Standing:
@@ -91,6 +95,8 @@ def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Pur
         if mail is None:  # for ever: nothing is held, so nothing is sent
             return Withdrawn(standing=standing(conn, None), changed=0)
         consents.lock_contacts(conn, [mail.contact])
+        if mail.invitation is not None and how in {"one-click", "page", "everything"}:
+            return _never_again(conn, ctx, now, mail)
         changes = _changes(conn, mail, how, client, now)
         before = {row.topic: row for row in consents.held(conn, [mail.contact])}
         changes = [_with_memory(change, before[change.topic]) for change in changes]
@@ -99,6 +105,13 @@ def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Pur
         _answer_no(conn, ctx, now, mail, everything=how == "everything")
         undo = ctx.tokens.issue(Purpose.UNDO, mail.ref, now) if changes and how != "one-click" else None
         return Withdrawn(standing=standing(conn, mail), changed=len(changes), undo=undo)
+
+
+def _never_again(conn: Connection, ctx: Context, now: int, mail: Mail) -> Withdrawn:
+    """A stop from the mail of an invitation: nothing more from anybody here."""
+    row = invitees.again(conn, mail.invitation or 0)
+    settle_refusal(conn, ctx, now, row, Answer.NEVER, actor=RECIPIENT)
+    return Withdrawn(standing=standing(conn, mail), changed=int(row.answer != Answer.NEVER))
 
 
 def undo(ctx: Context, token: str, client: Client) -> int:
@@ -138,6 +151,7 @@ def find_mail(conn: Connection, ref: bytes) -> Mail | None:
             message.c.contact,
             message.c.topic,
             message.c.confirmation,
+            message.c.invitation,
             campaign.c.topic.label("tested"),
             contact.c.locale,
             contact.c.timezone,
@@ -149,7 +163,7 @@ def find_mail(conn: Connection, ref: bytes) -> Mail | None:
     ).one_or_none()
     if row is None:
         return None
-    return Mail(ref, row.contact, row.topic or row.tested, row.confirmation, row.locale, row.timezone)
+    return Mail(ref, row.contact, row.topic or row.tested, row.confirmation, row.locale, row.timezone, row.invitation)
 
 
 def standing(conn: Connection, mail: Mail | None) -> Standing:
@@ -167,6 +181,7 @@ def standing(conn: Connection, mail: Mail | None) -> Standing:
         topic=_title(conn, mail, here),
         state=here.state if here else "none",
         is_question=mail.confirmation is not None,
+        is_invitation=mail.invitation is not None,
         has_others=bool(live - {mail.topic}),
     )
 

@@ -30,6 +30,10 @@ def again(conn: Connection, invitation_id: int) -> Row[Any]:
     return conn.execute(select(invitation).where(invitation.c.id == invitation_id)).one()
 
 
+def by_refs(conn: Connection, refs: Sequence[bytes]) -> Sequence[Row[Any]]:
+    return conn.execute(select(invitation).where(invitation.c.ref.in_(list(refs)))).all()
+
+
 def invited(conn: Connection, row: Row[Any]) -> Row[*tuple[Any, ...]] | None:
     """Whom an invitation went to (ref, address_box, timezone), while we hold them."""
     columns: tuple[Any, ...] = (contact.c.ref, contact.c.address_box, contact.c.timezone)

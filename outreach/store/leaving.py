@@ -29,6 +29,7 @@ _TAKES_PART = (
 a request at a connect link that they confirmed and its owner has not answered."""
 
 _is_about_a_consent = message.c.origin.in_(["campaign", "test"]) | message.c.topic.is_not(None)
+_is_on_its_way = message.c.origin.in_(["invitation", "notice"]) & message.c.state.not_in(sorted(FINAL))
 _TO_THEM = (message.c.mailbox == contact.c.mailbox, message.c.contact == contact.c.id)  # found by the mailbox's index
 
 
@@ -73,7 +74,7 @@ def only_asked(conn: Connection, contacts: Collection[int]) -> dict[int, bytes]:
         exists().where(consent.c.contact == contact.c.id, consent.c.state.not_in(["none", "pending"])),
         exists().where(consent_event.c.contact == contact.c.id, consent_event.c.event.not_in(_STRANGERS_EVENTS)),
         exists().where(staff.c.contact == contact.c.id),
-        exists().where(*_TO_THEM, _is_about_a_consent),
+        exists().where(*_TO_THEM, _is_about_a_consent | _is_on_its_way),
         exists().where(confirmation.c.contact == contact.c.id, confirmation.c.answered.is_(None)),
         *_TAKES_PART,
     )
@@ -95,6 +96,7 @@ def erase(conn: Connection, contacts: Collection[int]) -> None:
     asked = select(confirmation.c.id).where(confirmation.c.contact.in_(ids))
     conn.execute(delete(confirmation_topic).where(confirmation_topic.c.confirmation.in_(asked)))
     conn.execute(update(confirmation).where(confirmation.c.contact.in_(ids)).values(evidence_box=None))
+    conn.execute(update(invitation).where(invitation.c.contact.in_(ids)).values(contact=None))
     conn.execute(
         update(contact)
         .where(contact.c.id == bindparam("of"))

@@ -14,7 +14,10 @@ _READERS = text(
       c.code, c.locale, c.address_box, c.fields_box, p.ref AS campaign, t.ref AS topic, t.name AS topic_name,
       COALESCE(t.sender, ot.sender) AS sender, ct.title, COALESCE(ct.cap_n, 0) AS cap_n,
       COALESCE(ct.cap_window, 0) AS cap_window, f.ref AS confirmation_ref, f.locale AS confirmation_locale,
-      f.about, am.id AS account
+      f.about, am.id AS account, i.ref AS invitation, i.way, i.locale AS invitation_locale, i.relationship, i.note_box,
+      i.asked, i.expires, im.contact AS inviter, im.name_box,
+      EXISTS (SELECT 1 FROM message earlier WHERE earlier.mailbox = x.mailbox AND earlier.invitation = x.invitation
+        AND earlier.id < x.id) AS is_reminder
     FROM message x
     JOIN contact c ON c.id = x.contact
     LEFT JOIN content n ON n.id = x.content
@@ -27,6 +30,8 @@ _READERS = text(
       ON fo.confirmation = f.id
     LEFT JOIN topic ot ON ot.id = fo.topic
     LEFT JOIN member am ON am.contact = c.id AND am.closed IS NULL
+    LEFT JOIN invitation i ON i.id = x.invitation
+    LEFT JOIN member im ON im.id = i.member
     WHERE x.id IN :ids
     """
 ).bindparams(bindparam("ids", expanding=True))

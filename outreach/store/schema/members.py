@@ -62,14 +62,14 @@ invitation = Table(
     belongs_to("link", "connect_link.id", nullable=True, index=True),
     Column("relationship", Text),  # the inviter's statement; null for a connect link
     Column("locale", Text, nullable=False),
-    box("note_box"),  # the inviter's words, under the inviter's key; gone once answered or expired
+    box("note_box"),  # the inviter's words, under the inviter's key; gone when its time is over
     box("label_box"),  # the masked address as the inviter's own list shows it, under the inviter's key
     instant("asked"),  # the inviter's press, or the visitor's at a connect link
     instant("decided", nullable=True),  # when the engine took it
     instant("expires"),
     instant("answered", nullable=True),
     Column("answer", Text),  # the recipient's; for a connect link "accepted" is the confirming press
-    instant("settled", nullable=True),  # connect links: the owner's answer
+    instant("settled", nullable=True),  # connect links: the owner's answer; else: when its inviter took it back
     Column("settlement", Text),  # accepted, refused
     Column("report", Text),  # why it was reported
     Column("reminder", Text),  # asked: by the recipient; sent: by a fresh act of the inviter
@@ -82,6 +82,8 @@ invitation = Table(
 )
 _open = invitation.c.answered.is_(None)
 Index("ix_invitation_open", invitation.c.expires, sqlite_where=_open, postgresql_where=_open)
+_worded = invitation.c.note_box.is_not(None) | invitation.c.label_box.is_not(None)
+Index("ix_invitation_worded", invitation.c.expires, sqlite_where=_worded, postgresql_where=_worded)
 Index("ix_invitation_mailbox", invitation.c.mailbox)
 Index("ix_invitation_asked", invitation.c.asked)
 

@@ -148,6 +148,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("answered IS NULL"),
             postgresql_where=sa.text("answered IS NULL"),
         )
+        batch_op.create_index(
+            "ix_invitation_worded",
+            ["expires"],
+            unique=False,
+            sqlite_where=sa.text("note_box IS NOT NULL OR label_box IS NOT NULL"),
+            postgresql_where=sa.text("note_box IS NOT NULL OR label_box IS NOT NULL"),
+        )
 
     op.create_table(
         "connection",

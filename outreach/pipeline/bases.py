@@ -1,0 +1,90 @@
+"""The second decision about what no campaign sends: each such message needs a live basis of its own kind (promise 3).
+
+A confirmation's is an open request; an invitation's, its inviter's own act and the rule of `domain/invitation.py`; that
+of a notice about a topic, a consent its reader still lives by (any: the link it brings stops everything too); about an
+invitation, the connection it led to; every other goes to a working member of staff, or a member who wants to be told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, bindparam, text
+
+from outreach.domain.eligibility import Defer, Withhold
+from outreach.domain.invitation import decide
+from outreach.services.invitation_rule import ended_by_time
+from outreach.store import invitation_facts
+from outreach.store.messages import Settled
+
+
+@dataclass
+class Based:
+    """What may go, what may not, and what not yet: (message id, due in UTC microseconds)."""
+
+    ready: list[int] = field(default_factory=list)
+    withheld: list[Settled] = field(default_factory=list)
+    deferred: list[tuple[int, int]] = field(default_factory=list)
+
+
+_SYSTEM = text(
+    """
+    SELECT x.id, CASE
+      WHEN ck.contact IS NULL THEN 'erased'
+      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'deceased'
+        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'deceased'
+      WHEN x.origin <> 'confirmation' AND x.topic IS NULL AND x.invitation IS NULL
+        AND EXISTS (SELECT 1 FROM staff f WHERE f.contact = c.id AND f.disabled IS NULL) THEN NULL
+      WHEN x.origin <> 'confirmation' AND x.topic IS NULL AND x.invitation IS NULL
+        AND NOT (x.origin = 'notice' AND EXISTS (SELECT 1 FROM member m WHERE m.contact = c.id AND m.closed IS NULL
+          AND m.notify = 1)) THEN 'staff_ended'
+      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'never'
+        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'never'
+      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'complaint'
+        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'complaint'
+      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'imported'
+        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'imported'
+      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'bounce'
+        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'bounce'
+      WHEN x.origin = 'notice' AND x.invitation IS NOT NULL AND EXISTS (SELECT 1 FROM invitation i
+        JOIN connection n ON n.invitation = i.id AND n.ended IS NULL AND c.id IN (n.low, n.high)
+        WHERE i.id = x.invitation AND i.answer = 'accepted') THEN NULL
+      WHEN x.origin = 'notice' AND x.invitation IS NOT NULL THEN 'invitation_ended'
+      WHEN x.origin = 'notice' AND x.topic IS NULL THEN NULL
+      WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM consent cs WHERE cs.contact = c.id
+        AND cs.state IN ('granted', 'paused') AND (cs.expires IS NULL OR cs.expires > :now)) THEN NULL
+      WHEN x.origin = 'notice' THEN 'no_consent'
+      WHEN f.id IS NULL OR f.answered IS NOT NULL OR f.expires <= :now THEN 'request_ended'
+    END AS reason
+    FROM message x JOIN contact c ON c.id = x.contact JOIN mailbox mb ON mb.id = c.mailbox
+    LEFT JOIN contact_key ck ON ck.contact = c.id LEFT JOIN confirmation f ON f.id = x.confirmation
+    WHERE x.id IN :ids
+    """
+).bindparams(bindparam("ids", expanding=True))
+
+
+def judge_system(conn: Connection, now: int, ids: Sequence[int]) -> Based:
+    """Confirmations, notices and tests."""
+    based = Based()
+    for row in conn.execute(_SYSTEM, {"ids": list(ids), "now": now}) if ids else ():
+        if row.reason is None:
+            based.ready.append(row.id)
+        else:
+            based.withheld.append(Settled(row.id, "withheld", row.reason))
+    return based
+
+
+def judge_invitations(conn: Connection, now: int, ids: Sequence[int]) -> Based:
+    """Mails of invitations, by the rule that planned them, none counted against itself.
+
+    A wait that would outlast the invitation ends it, so that nobody hears of it after its time.
+    """
+    based = Based()
+    for one, (facts, expires) in sorted(invitation_facts.of_messages(conn, ids, now).items()):
+        match ended_by_time(decide(facts, now), expires):
+            case Withhold(reason):
+                based.withheld.append(Settled(one, "withheld", reason))
+            case Defer(until):
+                based.deferred.append((one, until))
+            case _:
+                based.ready.append(one)
+    return based
