@@ -263,7 +263,7 @@ def confirm_connect(ctx: Context, token: str, *, is_human: bool = False) -> Answ
         owner = members.by_id(conn, row.member)
         if owner is not None:
             facts = {"url": f"{ctx.settings.public_url}/me/incoming"}
-            tell_member(conn, ctx, now, owner, template="answered", facts=facts)
+            tell_member(conn, ctx, now, owner, template="request", facts=facts)
         return Answered(view=_view(conn, ctx, _question(conn, ctx, token, now), now))
 
 
@@ -284,7 +284,12 @@ def tell_requester(conn: Connection, ctx: Context, now: int, invitation_row: Row
     person = find_by_id(conn, invitation_row.contact) if invitation_row.contact is not None else None
     owner = members.by_id(conn, invitation_row.member)
     if person is not None and owner is not None:
-        facts = {"owner": members.name_of(ContactKeys(ctx.keyring, conn), owner)}
+        token = ctx.tokens.issue(Purpose.INVITATION, invitation_row.ref, now)
+        facts = {
+            "owner": members.name_of(ContactKeys(ctx.keyring, conn), owner),
+            "start_url": f"{ctx.settings.public_url}/members/start",
+            "end_url": f"{ctx.settings.public_url}/connection/{token}/end",
+        }
         outbox.queue_notice(conn, ctx, now, person, template="connected", facts=facts, invitation=invitation_row.id)
 
 
