@@ -243,14 +243,8 @@ def _end(conn: Connection, now: int, row: ConnectionRow, *, by: int, actor: Acto
         for person in sorted(refs)
     ]
     record(conn, now, *sides)
-    strangers = [person for person in refs if _is_free(conn, person)]
-    erase_strangers(conn, now, strangers, actor=actor, reason="connection ended")
+    erase_strangers(conn, now, refs, actor=actor, reason="connection ended")
     return True
-
-
-def _is_free(conn: Connection, person: int) -> bool:
-    """Whether neither an account nor another connection needs this contact."""
-    return members.by_contact(conn, person) is None and not connections.of_contact(conn, person, live_only=True)
 
 
 def _me(conn: Connection, actor: Actor) -> MemberRow:

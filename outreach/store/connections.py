@@ -100,6 +100,13 @@ def muted(conn: Connection, contact_id: int, connections: Collection[int]) -> di
     return {row.connection: row.muted for row in conn.execute(query)}
 
 
+def is_muted(conn: Connection, ref: bytes, contact_id: int) -> bool:
+    """Whether this contact muted the connection."""
+    query = select(connection_side.c.muted).join(connection, connection.c.id == connection_side.c.connection)
+    mine = and_(connection.c.ref == ref, connection_side.c.contact == contact_id, connection_side.c.muted.is_not(None))
+    return conn.execute(query.where(mine)).first() is not None
+
+
 def set_muted(conn: Connection, connection_id: int, contact_id: int, muted: int | None) -> bool:
     """Mute one side since `muted`, or unmute it. False if it was so already."""
     side = connection_side.c
