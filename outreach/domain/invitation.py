@@ -51,6 +51,19 @@ class Answer(StrEnum):
 REFUSALS = frozenset({Answer.DECLINED, Answer.NEVER, Answer.REPORTED})
 
 
+_STRENGTH: dict[str, int] = {Answer.DECLINED: 1, Answer.REPORTED: 2, Answer.NEVER: 3}
+
+
+def replaces(answer: Answer, before: str | None, *, is_waiting: bool) -> bool:
+    """Whether a refusal takes the place of the answer `before`: the stronger one stands.
+
+    A yes stands too, unless it `is_waiting` for the owner of the connect link it came by.
+    """
+    if before == Answer.ACCEPTED and not is_waiting:
+        return False
+    return _STRENGTH.get(before or "", 0) < _STRENGTH[answer]
+
+
 class Relationship(StrEnum):
     """What the inviter states about the two of them; the recipient reads it."""
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Row
 from outreach.domain import addresses
 from outreach.domain.actors import RECIPIENT, Actor
 from outreach.domain.errors import ConflictError, TokenError
-from outreach.domain.invitation import REFUSALS, Answer, Report, Way, suspension
+from outreach.domain.invitation import REFUSALS, Answer, Report, Way, replaces, suspension
 from outreach.domain.tokens import Purpose
 from outreach.services.confirm import bar_forever
 from outreach.services.context import Context
@@ -25,13 +25,6 @@ from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 
 _NEVER = "never again from anybody here"
-_STRENGTH: dict[str, int] = {
-    Answer.EXPIRED: 0,
-    Answer.CANCELLED: 0,
-    Answer.DECLINED: 1,
-    Answer.REPORTED: 2,
-    Answer.NEVER: 3,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +137,7 @@ def _refusal(row: Row[Any], answer: Answer, why: Report | None, now: int) -> dic
     """The columns this answer changes."""
     values: dict[str, Any] = {"report": str(why)} if why is not None and row.report is None else {}
     is_waiting = row.way == Way.LINK and row.settled is None  # confirmed, but the link's owner has not answered
-    stands = row.answer == Answer.ACCEPTED and not is_waiting
-    if not stands and _STRENGTH.get(row.answer, 0) < _STRENGTH[answer]:
+    if replaces(answer, row.answer, is_waiting=is_waiting):
         values |= {"answer": str(answer), "answered": now}
     return values
 
@@ -154,6 +146,10 @@ def _bar(conn: Connection, ctx: Context, now: int, row: Row[Any]) -> None:
     """Bar the mailbox for good, and end whatever else is open towards it: nobody else is blamed for that."""
     for one in invitees.others_waiting(conn, row.mailbox, but=row.id):
         invitations.change(conn, one.id, answer=str(Answer.EXPIRED), answered=now)
+        refs = consents.lock_contacts(conn, [] if one.contact is None else [one.contact])
+        told = {"invitation": one.ref.hex(), "way": one.way, "for": "never"}
+        ended = Entry(kind="invitation.expired", actor=RECIPIENT.name, contact=refs.get(one.contact), body=told)
+        record(conn, now, ended)
         let_go(conn, now, invitees.again(conn, one.id), actor=RECIPIENT, reason="never")
     held = invitees.held_of_mailbox(conn, row.mailbox)
     for contact in held:

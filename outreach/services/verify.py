@@ -11,6 +11,7 @@ from outreach.domain.actors import Actor, Role
 from outreach.services.context import Context
 from outreach.services.findings import Finding, Findings, OutOfTimeError
 from outreach.services.seal import LogKey, checkpoint_file, kept_notes
+from outreach.services.verify_invitations import check_invitations
 from outreach.services.verify_replay import Replayed, check_replay
 from outreach.services.verify_tree import TreeChecked, check_tree
 from outreach.store import audit_replay
@@ -30,6 +31,7 @@ class Verdict:
     contacts: int
     consents: int
     messages: int
+    invitations: int
     is_complete: bool
 
     @property
@@ -40,7 +42,8 @@ class Verdict:
         """The verdict for a terminal, a line each; the first says how it ended."""
         seen = (
             f"{self.size:,} entries under {self.checkpoints:,} checkpoints, {self.pending:,} waiting to be sealed; "
-            f"{self.consents:,} consents and {self.messages:,} messages of {self.contacts:,} contacts replayed"
+            f"{self.consents:,} consents and {self.messages:,} messages of {self.contacts:,} contacts "
+            f"and {self.invitations:,} invitations replayed"
         )
         if self.findings:
             count = len(self.findings) + self.more
@@ -60,7 +63,7 @@ def verify(ctx: Context, *, seconds: float | None = None) -> Verdict:
     Reads one instant of the database, so the engine may go on working meanwhile.
     """
     findings = Findings(None if seconds is None else time.monotonic() + seconds)
-    tree, replay, pending, complete = TreeChecked(), Replayed(), 0, True
+    tree, replay, pending, invited, complete = TreeChecked(), Replayed(), 0, 0, True
     kept = kept_notes(checkpoint_file(ctx))  # before the database: it may only be behind
     with audit_replay.frozen(ctx.db) as conn:
         try:
@@ -71,6 +74,7 @@ def verify(ctx: Context, *, seconds: float | None = None) -> Verdict:
                 findings.add(f"the entry with id {entry} waits to be sealed, but was sealed or deleted")
             tree = check_tree(conn, LogKey(ctx.keyring), kept, findings)
             replay = check_replay(conn, findings)
+            invited = check_invitations(conn, findings)
         except OutOfTimeError:
             complete = False
     return Verdict(
@@ -82,6 +86,7 @@ def verify(ctx: Context, *, seconds: float | None = None) -> Verdict:
         contacts=replay.contacts,
         consents=replay.consents,
         messages=replay.messages,
+        invitations=invited,
         is_complete=complete,
     )
 

@@ -70,7 +70,7 @@ def check_replay(conn: Connection, findings: Findings) -> Replayed:
 def _gather(entries: Iterable[Any], findings: Findings) -> _Range:
     known = _Range()
     for row in entries:
-        body = _body(row, findings)
+        body = read_body(row, findings)
         if row.kind == "contact.erased":
             known.erased[row.contact] = row.id
             continue
@@ -83,7 +83,8 @@ def _gather(entries: Iterable[Any], findings: Findings) -> _Range:
     return known
 
 
-def _body(row: Any, findings: Findings) -> dict[str, Any]:
+def read_body(row: Any, findings: Findings) -> dict[str, Any]:
+    """What an entry says; a finding, and nothing, when it cannot be read."""
     try:
         body = json.loads(row.body)
     except (ValueError, RecursionError):

@@ -12,9 +12,12 @@ from outreach.store.database import Database
 from outreach.store.schema.audit import audit_entry, audit_leaf, audit_pending, audit_tile, checkpoint, checkpoint_note
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
+from outreach.store.schema.members import invitation, member
 from outreach.store.schema.people import contact
 
 PAGE = 5000
+WIDE_PAGE = 50_000
+"""Rows compared with one reading of their entries, which no index gives by ref."""
 
 
 @contextmanager
@@ -200,6 +203,36 @@ def messages(connection: Connection, after: bytes | None, upto: bytes | None) ->
         message.c.ref, contact.c.ref.label("contact"), message.c.state, message.c.reason, message.c.attempts
     ).join(contact, contact.c.id == message.c.contact)
     return _stream(connection, query.where(_within(after, upto)))
+
+
+def invitations(connection: Connection) -> Iterator[tuple[bytes | None, bytes | None, Sequence[Any]]]:
+    """Pages of invitations by ref: (after, upto, rows). The ranges (after, upto] cover every possible ref once."""
+    columns = (invitation.c[name] for name in ("ref", "way", "answer", "settlement", "report"))
+    return _ranges(connection, select(*columns).order_by(invitation.c.ref), invitation.c.ref)
+
+
+def members(connection: Connection) -> Iterator[tuple[bytes | None, bytes | None, Sequence[Any]]]:
+    """Pages of members by ref, as `invitations`."""
+    columns = (member.c[name] for name in ("ref", "suspended", "suspended_for", "judged_from"))
+    return _ranges(connection, select(*columns).order_by(member.c.ref), member.c.ref)
+
+
+def entries_of(connection: Connection, kinds: Sequence[str]) -> Iterable[Any]:
+    """Entries of `kinds` in the order they were written."""
+    columns = (audit_leaf.c.position, *(audit_entry.c[name] for name in ("id", "at", "kind", "actor", "body")))
+    query = select(*columns).outerjoin(audit_leaf, audit_leaf.c.entry == audit_entry.c.id)
+    return _stream(connection, query.where(audit_entry.c.kind.in_(kinds)).order_by(audit_entry.c.id))
+
+
+def _ranges(connection: Connection, query: Any, ref: Any) -> Iterator[tuple[bytes | None, bytes | None, Sequence[Any]]]:
+    after: bytes | None = None
+    while True:
+        page = connection.execute((query if after is None else query.where(ref > after)).limit(WIDE_PAGE)).all()
+        upto = page[-1].ref if len(page) == WIDE_PAGE else None
+        yield after, upto, page
+        if upto is None:
+            return
+        after = upto
 
 
 def _replayed() -> Any:
