@@ -12,7 +12,17 @@ from outreach.mail import layout, plain
 from outreach.mail.content import Filled
 
 TEMPLATES = frozenset(
-    {"account", "confirmation", "connect", "connected", "fresh-link", "invitation", "staff-password", "staff-reset"}
+    {
+        "account",
+        "confirmation",
+        "connect",
+        "connected",
+        "fresh-link",
+        "invitation",
+        "request",
+        "staff-password",
+        "staff-reset",
+    }
 )
 
 
