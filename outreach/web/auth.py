@@ -23,6 +23,8 @@ View = TypeVar("View", bound=Callable[..., object])
 OPEN = frozenset({"visitor", "recipient"})
 MEMBER = "member"
 ACTORS = OPEN | {"staff", MEMBER} | {role.value for role in Role}
+HANDED = "hand"
+"""In the cookie: the link passed on by hand that this browser's owner pressed Accept on. It opens that page alone."""
 _NEEDS_PROOF = "needs_proof"
 
 
@@ -98,12 +100,15 @@ def client() -> sessions.Client:
 
 
 def start_session(token: str) -> None:
-    """Put a new session in the cookie. Whatever the cookie held before is dropped, so nothing can be fixed in it.
+    """Put a new session in the cookie. What the cookie held before is dropped, so nothing can be fixed in it; but for a
+    link passed on by hand, which its owner signs in to answer.
 
     Who was signed in as staff and now is as a member, or the other way round, is signed out there.
     """
-    before = present_session()
+    before, handed = present_session(), session.get(HANDED)
     session.clear()
+    if handed is not None:
+        session[HANDED] = handed
     opened = sessions.open_session(context(), token)
     if opened is not None:
         if before is not None and before.kind != opened.kind:

@@ -14,12 +14,9 @@ from outreach.domain.errors import ConflictError
 from outreach.domain.invitation import Answer, Report
 from outreach.services import answers
 from outreach.services.answers import InvitationView
-from outreach.web.auth import door, present_member
+from outreach.web.auth import HANDED, door, present_member
 from outreach.web.home import context
 from outreach.web.recipient.slice import blueprint, chosen_locale, speak_to, tell
-
-HAND = "hand"
-"""In the browser's session: the link passed on by hand that this browser's owner pressed Accept on."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,7 @@ def accept_hand(token: str) -> ResponseReturnValue:
     view = _handed(token)
     if not view.can_accept:
         return redirect(_see(token, "recipient.hand"), 303)
-    session[HAND] = token
+    session[HANDED] = token
     if present_member():
         return redirect(f"/me/incoming/{view.ref.hex()}", 303)
     return redirect(_see(token, "recipient.accept_hand_page"), 303)
@@ -145,7 +142,7 @@ def accept_hand(token: str) -> ResponseReturnValue:
 @door("recipient")
 def accept_hand_page(token: str) -> ResponseReturnValue:
     view = _handed(token)
-    if not view.can_accept or session.get(HAND) != token:
+    if not view.can_accept or session.get(HANDED) != token:
         return redirect(_see(token, "recipient.hand"), 303)
     return _how_to_accept(view, url_for("recipient.hand", token=token))
 

@@ -195,6 +195,17 @@ def test_accepting_a_handed_link_remembers_it_in_this_browser_alone(
     assert everything(ctx) == before
 
 
+def test_a_handed_link_is_remembered_over_signing_in(ctx: Context, client: Browser, world: World) -> None:
+    handed = invite_by_hand(ctx, world)
+    world.member(BOB, "Bob", password="a long password of Bob's")
+    client.submit(f"/hand/{handed.token}/accept")
+    waiting = f"/me/incoming/{handed.ref.hex()}"
+    typed = {"address": BOB, "password": "a long password of Bob's", "next": waiting}
+    assert client.submit("/members/sign-in", typed).location == waiting
+    with client.session_transaction() as cookie:
+        assert cookie["hand"] == handed.token
+
+
 def test_a_member_who_accepts_a_handed_link_goes_straight_to_it(
     ctx: Context, world: World, member_client: Callable[..., Browser]
 ) -> None:
