@@ -36,7 +36,7 @@ LIFETIME = requests.DAY
 """An unanswered request for an account is erased after so many microseconds, with the person if nothing holds them."""
 
 _BATCH = 50
-_BACK = re.compile(r"(incoming/[0-9a-f]{32})|(hand/[A-Za-z0-9_.-]{1,120})")
+_BACK = re.compile(r"incoming/[0-9a-f]{32}")
 
 
 class TakenNameError(InvalidInputError):
@@ -66,7 +66,7 @@ class Chosen:
 
 
 def submit_start(ctx: Context, *, address: str, network: str, locale: str, back: str = "") -> None:
-    """The public door. `back`: where its owner was going, "incoming/<ref hex>" or "hand/<token>", else "".
+    """The public door. `back`: where its owner was going, "incoming/<ref hex>" or "".
 
     Raises InvalidInputError for what is no address, which tells nothing about anybody.
     """
@@ -259,10 +259,7 @@ def choose(ctx: Context, token: str, *, name: str, password: str, client: Client
 
 def path_of(back: str) -> str:
     """The page of ours that `back` stands for, empty for anything else."""
-    found = _BACK.fullmatch(back)
-    if found is None:
-        return ""
-    return f"/me/{back}" if found[1] else f"/{back}/accept"
+    return f"/me/{back}" if _BACK.fullmatch(back) else ""
 
 
 def check_own_name(conn: Connection, name: str) -> str:

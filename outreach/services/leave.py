@@ -1,5 +1,7 @@
 """A member closes their account: what they had going ends, and they are erased unless something else holds them."""
 
+from typing import Any
+
 from sqlalchemy import Connection
 
 from outreach.domain.errors import InvalidInputError
@@ -33,18 +35,13 @@ def close_account(ctx: Context, session: Session, password: str) -> None:
         sessions = end_sessions(conn, now, row.id, MEMBERS)
         _answer_open_request(conn, now, row.contact)
         store.change(conn, row.id, closed=now, password_hash=None, name_box=None, notify=0)
-        entries = [
-            Entry(kind="connect-link.closed", actor=actor.name, contact=row.contact_ref, body={"link": link.ref.hex()})
-            for link in links
-        ]
-        entries += [
-            Entry(
-                kind="invitation.cancelled", actor=actor.name, contact=row.contact_ref, body={"invitation": one.hex()}
-            )
-            for one in cancelled
-        ]
         counts = {"connections": ended, "links": len(links), "invitations": len(cancelled), "sessions": sessions}
-        entries.append(Entry(kind="member.closed", actor=actor.name, contact=row.contact_ref, body=counts))
+        bodies: list[tuple[str, dict[str, Any]]] = [
+            *(("connect-link.closed", {"link": link.ref.hex()}) for link in links),
+            *(("invitation.cancelled", {"invitation": ref.hex()}) for ref in cancelled),
+            ("member.closed", counts),
+        ]
+        entries = (Entry(kind=kind, actor=actor.name, contact=row.contact_ref, body=body) for kind, body in bodies)
         record(conn, now, *entries)
         erase_strangers(conn, now, [row.contact], actor=actor, reason="account closed")
 

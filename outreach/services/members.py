@@ -64,7 +64,10 @@ def see_account(ctx: Context, actor: Actor) -> Account:
 
 
 def edit_account(ctx: Context, actor: Actor, *, name: str, locale: str, timezone: str, notify: bool) -> None:
-    """Change one's own name, language, zone, and whether to be mailed when somebody answers. Raises InvalidInputError."""
+    """Change one's own name, language, zone, and whether to be mailed when somebody answers.
+
+    Raises InvalidInputError (field "name", "locale" or "timezone").
+    """
     if translations.closest(locale) != locale:
         raise InvalidInputError("Choose one of the languages offered.", "locale")
     try:

@@ -1,12 +1,23 @@
-"""Staff passwords: how they are kept (argon2id), and which are refused, for the pages where one is chosen."""
+"""Passwords of staff and members: how they are kept (argon2id), and which are refused where one is chosen."""
 
 import unicodedata
+from enum import StrEnum
 from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from outreach.domain.errors import InvalidInputError
+
+
+class Fault(StrEnum):
+    """Why a password will not do."""
+
+    SHORT = "short"
+    LONG = "long"
+    COMMON = "common"
+    KNOWN = "known"
+
 
 SHORTEST = 12
 LONGEST = 200
@@ -47,6 +58,22 @@ _COMMON = frozenset(
 )
 
 
+_SENTENCES = {
+    Fault.SHORT: f"Use {SHORTEST} characters or more. A few unrelated words do well.",
+    Fault.LONG: f"Use {LONGEST} characters or fewer.",
+    Fault.COMMON: "This password is among the first that are tried. Choose another.",
+    Fault.KNOWN: "The password contains your address, your name or the product's. Choose another.",
+}
+
+
+class PasswordError(InvalidInputError):
+    """A password that will not do (field "password"). `fault` says why, for pages in the reader's language."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(_SENTENCES[fault], "password")
+        self.fault = fault
+
+
 def hash_password(password: str) -> str:
     """The argon2id hash, with its parameters inside."""
     return _HASHER.hash(_normal(password))
@@ -67,23 +94,21 @@ def is_outdated(password_hash: str) -> bool:
 
 
 def must_be_good(password: str, *, known: tuple[str, ...] = ()) -> None:
-    """Raise InvalidInputError for a password that is too short, too long, common, or made of `known` words.
+    """Raise PasswordError for a password that is too short, too long, common, or made of `known` words.
 
     `known`: what anybody could guess about this person, their address and name (NIST SP 800-63B §5.1.1.2).
     """
     plain = _normal(password)
     if len(plain) < SHORTEST:
-        raise InvalidInputError(f"Use {SHORTEST} characters or more. A few unrelated words do well.", "password")
+        raise PasswordError(Fault.SHORT)
     if len(plain) > LONGEST:
-        raise InvalidInputError(f"Use {LONGEST} characters or fewer.", "password")
+        raise PasswordError(Fault.LONG)
     folded = plain.casefold()
     if folded in _COMMON or len(set(folded)) < 5:
-        raise InvalidInputError("This password is among the first that are tried. Choose another.", "password")
+        raise PasswordError(Fault.COMMON)
     for word in _guessable(known):
         if word in folded:
-            raise InvalidInputError(
-                "The password contains your address, your name or the product's. Choose another.", "password"
-            )
+            raise PasswordError(Fault.KNOWN)
 
 
 def _guessable(known: tuple[str, ...]) -> set[str]:
