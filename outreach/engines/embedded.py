@@ -20,8 +20,11 @@ from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, relea
 from outreach.pipeline.reap import reap_dead, reap_expired
 from outreach.pipeline.send import Worker
 from outreach.services.campaigns import sweep_cancelled
+from outreach.services.connect import process_connects
 from outreach.services.context import Context
 from outreach.services.expiry import expire
+from outreach.services.invitations import expire_invitations, process_invitations
+from outreach.services.join import process_member_requests
 from outreach.services.requests import process_requests
 from outreach.services.seal import seal
 from outreach.services.sessions import forget_old_sessions
@@ -69,11 +72,15 @@ def _lead(ctx: Context, leadership: Leadership, stopping: threading.Event) -> No
     jobs: tuple[tuple[Callable[[], object], float], ...] = (
         (lambda: process_requests(ctx), 0.5),
         (lambda: process_staff_requests(ctx), 0.5),
+        (lambda: process_member_requests(ctx), 0.5),
+        (lambda: process_invitations(ctx), 0.5),
+        (lambda: process_connects(ctx), 0.5),
         (lambda: _plan(ctx, stopping), 0.5),
         (lambda: release_waiting(ctx), 5),
         (lambda: finish_campaigns(ctx), 1),
         (lambda: sweep_cancelled(ctx), 1),
         (lambda: expire(ctx), 20),
+        (lambda: expire_invitations(ctx), 20),
         (lambda: forget_old_sessions(ctx), 3600),
         (lambda: reap_dead(ctx, ctx.settings.instance / "journal"), 5),
         (lambda: reap_expired(ctx), 20),
