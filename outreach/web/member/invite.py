@@ -40,6 +40,7 @@ class Shown:
     asked: int
     expires: int
     can_accept: bool = True
+    reminder: str = ""
 
 
 @blueprint.get("/me/invite")

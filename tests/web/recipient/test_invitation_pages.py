@@ -53,7 +53,7 @@ def test_it_says_who_invites_where_the_address_comes_from_and_how_long_it_is_kep
         "a friend",
         "Alice Berg typed it here on",
         "b•••@r•••.example",
-        "This was the only mail, with no reminder.",
+        "There is one mail, and no reminder.",
         "your address is erased",
     ):
         assert words in page
