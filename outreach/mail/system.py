@@ -14,6 +14,7 @@ from outreach.mail.content import Filled
 TEMPLATES = frozenset(
     {
         "account",
+        "answered",
         "confirmation",
         "connect",
         "connected",

@@ -10,6 +10,7 @@ from outreach.domain.tokens import Purpose
 from outreach.services.connections import connect
 from outreach.services.context import Context
 from outreach.store import connect_links, invitations
+from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import Person
 from outreach.store.schema.audit import audit_entry
@@ -75,6 +76,8 @@ def requested(ctx: Context, owner: MadeMember, who: Person, *, label: str = "On 
             answer="accepted",
             expires=now + 7 * DAY,
         )
+        body = {"invitation": row.ref.hex(), "way": "link", "answer": "accepted"}
+        record(conn, now, Entry(kind="invitation.answered", actor="recipient", contact=who.ref, body=body))
         return bytes(row.ref)
 
 

@@ -1,0 +1,396 @@
+"""What came in for a member: invitations to their mailbox or by a link they were handed, requests through their links.
+
+Accepting needs the account of the mailbox that was invited, or the very link that was handed over. It says separately
+what to show; nothing is shown that was not asked about (domain rule: a mailed link alone can only reduce and explain).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
+from sqlalchemy.engine import Row
+
+from outreach.domain import addresses
+from outreach.domain.actors import Actor
+from outreach.domain.errors import ConflictError, NotFoundError, TokenError
+from outreach.domain.invitation import REFUSALS, Answer, Way
+from outreach.domain.tokens import Purpose
+from outreach.services import answers
+from outreach.services.connect import tell_requester
+from outreach.services.connections import connect
+from outreach.services.context import Context
+from outreach.services.expiry import erase_strangers
+from outreach.services.invitation_rule import let_go
+from outreach.services.members import must_be_open, tell_member
+from outreach.store import connect_links, connections, consents, invitations, invitees, members
+from outreach.store.audit import Entry, record
+from outreach.store.boxes import ContactKeys
+from outreach.store.members import MemberRow
+from outreach.store.schema.campaigns import message
+from outreach.store.schema.members import invitation, member
+from outreach.store.schema.people import contact
+
+_DELIVERED = ("sent", "unknown")
+
+
+class Fault(StrEnum):
+    """Why something that came in cannot be accepted."""
+
+    OWN = "own"
+    OVER = "over"
+    STOPPED = "stopped"
+
+
+_WORDS = {
+    Fault.OWN: "This is your own invitation. Pass its link on; nothing was changed.",
+    Fault.OVER: "This has been answered or is past its time. Nothing was changed.",
+    Fault.STOPPED: "Whoever this is from cannot be connected with at present. Nothing was changed.",
+}
+
+
+class CannotAcceptError(ConflictError):
+    """`fault` says why, for pages in the reader's language."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(_WORDS[fault])
+        self.fault = fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    """One thing that came in. `kind`: invitation or request; `way`: hand, mail or link. Instants in UTC microseconds.
+
+    `name`: who invites, empty for a request: they have shown nothing. `label`: my own name for the link it came
+    through. `came`: when they asked, or confirmed. `connection`: the live one with whoever this is from. `is_over`: it
+    waits for no answer any more. `my_name`, `my_masked`: what showing would show.
+    """
+
+    ref: bytes
+    kind: str
+    way: str
+    name: str
+    note: str
+    relationship: str
+    label: str
+    came: int
+    expires: int | None
+    connection: bytes | None
+    is_over: bool
+    my_name: str
+    my_masked: str
+
+
+def list_incoming(ctx: Context, actor: Actor, *, hand_token: str = "") -> list[Incoming]:
+    """What waits for the member's answer, newest first. `hand_token`: of the link this browser holds, if any."""
+    with ctx.db.reading() as conn:
+        now = ctx.db.now(conn)
+        me = must_be_open(conn, actor)
+        mine = and_(
+            invitation.c.way == Way.LINK,
+            invitation.c.member == me.id,
+            invitation.c.answer == Answer.ACCEPTED,
+            invitation.c.settlement.is_(None),
+        )
+        handed = and_(invitation.c.way == Way.HAND, invitation.c.ref == _held(ctx, now, hand_token))
+        to_me = and_(_is_open(now), invitation.c.member != me.id, or_(handed, _was_mailed(me)))
+        query = select(invitation).where(or_(mine, to_me))
+        rows = conn.execute(query.order_by(invitation.c.asked.desc(), invitation.c.id.desc())).all()
+        return _views(conn, ctx, me, rows)
+
+
+def see_incoming(ctx: Context, actor: Actor, ref: bytes, *, hand_token: str = "") -> Incoming:
+    """One thing that came in, also once accepted. Raises NotFoundError for whatever is not for this member."""
+    with ctx.db.reading() as conn:
+        me = must_be_open(conn, actor)
+        view = _views(conn, ctx, me, [_found(conn, ctx, me, ref, hand_token)])[0]
+    if view.connection is None and view.is_over:
+        raise NotFoundError("There is no such invitation.")
+    return view
+
+
+def claim_hand(ctx: Context, actor: Actor, token: str) -> bytes:
+    """Look at a link that was handed over and return its invitation's ref. Binds and changes nothing.
+
+    Raises CannotAcceptError for one's own or one that is over, TokenError for what is no such link.
+    """
+    with ctx.db.reading() as conn:
+        now = ctx.db.now(conn)
+        me = must_be_open(conn, actor)
+        row = invitations.by_ref(conn, ctx.tokens.read(Purpose.HAND, token, now).ref)
+        if row is None or row.way != Way.HAND:
+            raise NotFoundError("There is nothing behind this link.")
+        if row.member == me.id:
+            raise CannotAcceptError(Fault.OWN)
+        if not _stands(row, now):
+            _made_before(conn, me, row)
+        return bytes(row.ref)
+
+
+def accept(
+    ctx: Context, actor: Actor, ref: bytes, *, show_name: bool, show_address: bool, hand_token: str = ""
+) -> bytes:
+    """Say yes, and what to show from the start. Returns the connection's ref; twice is once.
+
+    Raises NotFoundError for what is not for this member, CannotAcceptError for what can no longer be accepted.
+    """
+    chosen = {"name": show_name, "address": show_address}
+    shows = frozenset(what for what, is_chosen in chosen.items() if is_chosen)
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        me = must_be_open(conn, actor)
+        row = _found(conn, ctx, me, ref, hand_token)
+        if _is_request(me, row):
+            return _accept_request(conn, ctx, now, me, row, shows, actor)
+        return _accept_invitation(conn, ctx, now, me, row, shows, actor)
+
+
+def refuse(ctx: Context, actor: Actor, ref: bytes, *, hand_token: str = "") -> None:
+    """Say no. Nobody is told; twice is once. Raises NotFoundError, and CannotAcceptError once it was accepted."""
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        me = must_be_open(conn, actor)
+        row = _found(conn, ctx, me, ref, hand_token, also=REFUSALS)
+        if _is_request(me, row):
+            _refuse_request(conn, now, me, row, actor)
+            return
+        if row.answer is None and row.expires <= now:
+            raise CannotAcceptError(Fault.OVER)
+        if answers.settle_refusal(conn, ctx, now, row, Answer.DECLINED, actor=actor).answer not in REFUSALS:
+            raise CannotAcceptError(Fault.OVER)
+
+
+def _accept_invitation(
+    conn: Connection, ctx: Context, now: int, me: MemberRow, row: Row[Any], shows: frozenset[str], actor: Actor
+) -> bytes:
+    inviter, row = _locked(conn, me, row)
+    if not _stands(row, now):
+        return _made_before(conn, me, row)
+    if inviter.closed is not None or inviter.suspended is not None:
+        raise CannotAcceptError(Fault.STOPPED)
+    row = _answered(conn, now, me, row, actor)
+    made = connect(
+        conn,
+        ctx,
+        now,
+        invitation_row=row,
+        inviter_contact=inviter.contact,
+        other_contact=me.contact,
+        shows={inviter.contact: {"name"}, me.contact: shows},
+        actor=actor,
+    )
+    if not connections.is_muted(conn, made, inviter.contact):
+        tell_member(conn, ctx, now, inviter, template="answered", facts={"url": f"{ctx.settings.public_url}/me"})
+    return made
+
+
+def _answered(conn: Connection, now: int, me: MemberRow, row: Row[Any], actor: Actor) -> Row[Any]:
+    """Write the yes down and return the row that holds it: one a pair of inviter and mailbox, so an older one first."""
+    older = None if row.way == Way.MAIL else _row_for(conn, row.member, me.mailbox)
+    if older is not None and older.id != row.id:
+        invitations.change(conn, row.id, answered=now, answer=Answer.CANCELLED, note_box=None, label_box=None)
+        body = {"invitation": row.ref.hex(), "way": row.way}
+        record(conn, now, Entry(kind="invitation.cancelled", actor=actor.name, contact=me.contact_ref, body=body))
+        told = {"invitation": row.ref.hex(), "way": row.way, "for": older.ref.hex()}
+        record(conn, now, Entry(kind="invitation.cancelled", actor=actor.name, contact=me.contact_ref, body=told))
+    answered = older or row
+    values = {"answered": now, "answer": Answer.ACCEPTED, "note_box": None, "label_box": None}
+    if answered.way == Way.LINK:
+        values |= {"settled": now, "settlement": "accepted"}
+    invitations.change(conn, answered.id, mailbox=me.mailbox, contact=me.contact, **values)
+    if answered.contact not in {None, me.contact}:
+        erase_strangers(conn, now, [answered.contact], actor=actor, reason="answered from another address")
+    body = {"invitation": answered.ref.hex(), "way": row.way, "answer": "accepted"}
+    record(conn, now, Entry(kind="invitation.answered", actor=actor.name, contact=me.contact_ref, body=body))
+    return answered
+
+
+def _accept_request(
+    conn: Connection, ctx: Context, now: int, me: MemberRow, row: Row[Any], shows: frozenset[str], actor: Actor
+) -> bytes:
+    row, asker, asker_ref = _locked_request(conn, me, row)
+    if row.settlement is not None or row.answer != Answer.ACCEPTED or asker is None:
+        return _made_before(conn, me, row)
+    _settle(conn, now, row, "accepted", asker_ref, actor)
+    made = connect(
+        conn,
+        ctx,
+        now,
+        invitation_row=row,
+        inviter_contact=me.contact,
+        other_contact=asker,
+        shows={me.contact: shows | {"name"}},  # the link named its owner
+        actor=actor,
+    )
+    if row.contact != asker:
+        invitations.change(conn, row.id, contact=asker)
+        erase_strangers(conn, now, [row.contact], actor=actor, reason="connected by account")
+    tell_requester(conn, ctx, now, invitees.again(conn, row.id))
+    return made
+
+
+def _refuse_request(conn: Connection, now: int, me: MemberRow, row: Row[Any], actor: Actor) -> None:
+    row, _, asker_ref = _locked_request(conn, me, row)
+    if row.settlement == "accepted":
+        raise CannotAcceptError(Fault.OVER)
+    if row.settlement is None:
+        _settle(conn, now, row, "refused", asker_ref, actor)
+        let_go(conn, now, invitees.again(conn, row.id), actor=actor, reason="refused")
+
+
+def _settle(conn: Connection, now: int, row: Row[Any], settlement: str, asker_ref: bytes | None, actor: Actor) -> None:
+    invitations.change(conn, row.id, settled=now, settlement=settlement)
+    body = {"invitation": row.ref.hex(), "way": row.way, "settlement": settlement}
+    record(conn, now, Entry(kind="invitation.answered", actor=actor.name, contact=asker_ref, body=body))
+
+
+def _locked(conn: Connection, me: MemberRow, row: Row[Any]) -> tuple[MemberRow, Row[Any]]:
+    """The inviter and the invitation as they are once nobody else can change them."""
+    inviter = members.by_id(conn, row.member)
+    assert inviter is not None  # noqa: S101  a foreign key holds the row
+    consents.lock_contacts(conn, [inviter.contact, me.contact])
+    inviter = members.by_id(conn, row.member)
+    fresh = invitations.by_ref(conn, row.ref, lock=True)
+    assert inviter is not None  # noqa: S101  members are never deleted
+    assert fresh is not None  # noqa: S101  nor are invitations
+    return inviter, fresh
+
+
+def _locked_request(conn: Connection, me: MemberRow, row: Row[Any]) -> tuple[Row[Any], int | None, bytes | None]:
+    """A request as it is now, and the contact and ref of who asked: of their account where they have one."""
+    asker = None if row.contact is None else _account_of(conn, row.mailbox) or int(row.contact)
+    refs = consents.lock_contacts(conn, [me.contact] if asker is None else [me.contact, asker])
+    fresh = invitations.by_ref(conn, row.ref, lock=True)
+    assert fresh is not None  # noqa: S101  invitations are never deleted
+    if asker is not None and not connections.held(conn, [asker]):
+        asker = None
+    return fresh, asker, refs.get(asker) if asker is not None else None
+
+
+def _account_of(conn: Connection, mailbox_id: int) -> int | None:
+    """The contact of the open account behind a mailbox."""
+    query = select(contact.c.id).join(member, and_(member.c.contact == contact.c.id, member.c.closed.is_(None)))
+    return conn.execute(query.where(contact.c.mailbox == mailbox_id).order_by(contact.c.id)).scalars().first()
+
+
+def _row_for(conn: Connection, member_id: int, mailbox_id: int) -> Row[Any] | None:
+    """The one invitation of an inviter and a mailbox."""
+    which = and_(invitation.c.member == member_id, invitation.c.mailbox == mailbox_id)
+    return conn.execute(select(invitation).where(which).with_for_update()).one_or_none()
+
+
+def _is_request(me: MemberRow, row: Row[Any]) -> bool:
+    return bool(row.way == Way.LINK and row.member == me.id)
+
+
+def _stands(row: Row[Any], now: int) -> bool:
+    return bool(row.answered is None and row.expires > now)
+
+
+def _is_open(now: int) -> ColumnElement[bool]:
+    return and_(invitation.c.answered.is_(None), invitation.c.expires > now)
+
+
+def _was_mailed(me: MemberRow) -> ColumnElement[bool]:
+    """Invitations to this mailbox whose mail went out: whatever was withheld reaches nobody by this way either."""
+    mail = exists().where(
+        message.c.mailbox == me.mailbox,
+        message.c.invitation == invitation.c.id,
+        message.c.origin == "invitation",
+        message.c.state.in_(_DELIVERED),
+    )
+    return and_(invitation.c.way == Way.MAIL, invitation.c.mailbox == me.mailbox, invitation.c.member != me.id, mail)
+
+
+def _made_before(conn: Connection, me: MemberRow, row: Row[Any]) -> bytes:
+    """The live connection with whoever this is from. Raises CannotAcceptError without one."""
+    there = _connection(conn, me, row)
+    if there is None:
+        raise CannotAcceptError(Fault.OVER)
+    return there
+
+
+def _found(
+    conn: Connection,
+    ctx: Context,
+    me: MemberRow,
+    ref: bytes,
+    hand_token: str,
+    *,
+    also: frozenset[Answer] = frozenset(),
+) -> Row[Any]:
+    """What came in for this member under `ref`: open, accepted by them, or ended as one of `also`."""
+    now = ctx.db.now(conn)
+    row = invitations.by_ref(conn, ref)
+    if row is not None and _is_request(me, row) and row.answer == Answer.ACCEPTED:
+        return row
+    if row is not None and row.way != Way.LINK:
+        is_held = row.way == Way.HAND and ref == _held(ctx, now, hand_token)
+        if is_held and row.member == me.id:
+            raise CannotAcceptError(Fault.OWN)
+        if is_held or _is_to(conn, me, row, now, also | {Answer.ACCEPTED}):
+            return row
+    raise NotFoundError("There is no such invitation.")
+
+
+def _is_to(conn: Connection, me: MemberRow, row: Row[Any], now: int, ends: frozenset[Answer]) -> bool:
+    """Whether an invitation is bound to this member's mailbox, and open or ended as one of `ends`."""
+    if row.mailbox != me.mailbox or row.member == me.id:
+        return False
+    if not _stands(row, now):
+        return row.answer in ends
+    query = select(invitation.c.id).where(invitation.c.id == row.id, _was_mailed(me))
+    return conn.execute(query).first() is not None
+
+
+def _held(ctx: Context, now: int, hand_token: str) -> bytes:
+    """The invitation of the link this browser holds; empty for none that is ours."""
+    try:
+        return ctx.tokens.read(Purpose.HAND, hand_token, now).ref
+    except TokenError:
+        return b""
+
+
+def _connection(conn: Connection, me: MemberRow, row: Row[Any]) -> bytes | None:
+    """The live connection of the two."""
+    inviter = members.by_id(conn, row.member)
+    mailbox = row.mailbox if row.member == me.id else me.mailbox
+    if inviter is None or mailbox is None:
+        return None
+    live = connections.live_with_mailbox(conn, inviter.contact, mailbox)
+    return None if live is None else bytes(live.ref)
+
+
+def _views(conn: Connection, ctx: Context, me: MemberRow, rows: Sequence[Row[Any]]) -> list[Incoming]:
+    now = ctx.db.now(conn)
+    keys = ContactKeys(ctx.keyring, conn)
+    inviters = {one: members.by_id(conn, one) for one in {row.member for row in rows}}
+    keys.load([me.contact, *(inviter.contact for inviter in inviters.values() if inviter is not None)])
+    links = {link.id: link.label_box for link in connect_links.of_member(conn, me.id)}
+    mine = {
+        "my_name": members.name_of(keys, me),
+        "my_masked": addresses.mask(keys.text(me.contact, me.address_box) or ""),
+    }
+    views = []
+    for row in rows:
+        is_request = _is_request(me, row)
+        inviter = None if is_request else inviters[row.member]
+        label = keys.text(me.contact, links.get(row.link)) if is_request else ""
+        views.append(
+            Incoming(
+                ref=row.ref,
+                kind="request" if is_request else "invitation",
+                way=row.way,
+                name="" if inviter is None else members.name_of(keys, inviter),
+                note="" if inviter is None else keys.text(inviter.contact, row.note_box) or "",
+                relationship=row.relationship or "",
+                label=label or "",
+                came=row.answered if is_request else row.asked,
+                expires=None if is_request else row.expires,
+                connection=_connection(conn, me, row),
+                is_over=row.settlement is not None if is_request else not _stands(row, now),
+                **mine,
+            )
+        )
+    return views
