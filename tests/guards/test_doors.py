@@ -44,6 +44,20 @@ FOR_RECIPIENTS = {
     "POST /undo",
     "GET /why/<token>",
     "POST /why/<token>",
+    "GET /invitation/<token>",
+    "GET /invitation/<token>/<any(decline, never, later):choice>",
+    "GET /invitation/<token>/accept",
+    "GET /invitation/<token>/report",
+    "POST /invitation/<token>/decline",
+    "POST /invitation/<token>/never",
+    "POST /invitation/<token>/later",
+    "POST /invitation/<token>/report",
+    "GET /hand/<token>",
+    "GET /hand/<token>/accept",
+    "POST /hand/<token>/accept",
+    "POST /hand/<token>/decline",
+    "GET /hand/<token>/report",
+    "POST /hand/<token>/report",
 }
 WITHOUT_DOOR = {"static"}  # files, the same for everybody
 
