@@ -121,7 +121,7 @@ def settle_refusal(
         raise ValueError("not a refusal")
     row = _lock(conn, row)
     values = _refusal(row, answer, why, now)
-    bars = answer == Answer.NEVER and row.mailbox is not None and row.answer != Answer.NEVER
+    bars = answer == Answer.NEVER and row.mailbox is not None and not _is_barred(conn, row.mailbox)
     if bars:
         _bar(conn, ctx, now, row)
     if values:
@@ -158,6 +158,11 @@ def _bar(conn: Connection, ctx: Context, now: int, row: Row[Any]) -> None:
         key = invitees.mailbox_key(conn, row.mailbox)
         suppressions.put(conn, now, [suppressions.Bar(key, "mailbox", "never", "officer", _NEVER)])
         record(conn, now, Entry(kind="contact.barred", actor=RECIPIENT.name, body={"bar": "never"}))
+
+
+def _is_barred(conn: Connection, mailbox_id: int) -> bool:
+    bars = suppressions.live(conn, [invitees.mailbox_key(conn, mailbox_id)])
+    return any(bar.kind == "never" for bar in bars)
 
 
 def _suspend_if_due(conn: Connection, now: int, row: Row[Any], actor: Actor) -> None:

@@ -1,4 +1,4 @@
-"""A member looks, presses once, and learns of a yes and of nothing else; what is pressed looks the same for everybody."""
+"""A member looks, presses once, and learns of a yes and of nothing else; a press looks the same for everybody."""
 
 import json
 from collections.abc import Iterator
