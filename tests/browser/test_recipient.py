@@ -1,36 +1,16 @@
 """A recipient's way: sign up, confirm, ask why, stop, undo; with and without scripts, in three languages."""
 
-import re
 import secrets
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.inbox import links, look_of, open_newest_letter
 from tests.browser.product import Product
-from tests.browser.reader import Reader, reading
+from tests.browser.reader import reading
 
 LIGHTEST = 20_000
 _WORDS = {"en": "Yes, up to 2 mails a week", "sv": "Ja", "nl": "Ja"}
-
-
-def _newest_letter(reader: Reader, words: str) -> None:
-    """Open the newest mail to this address, or with these words in its subject, once it has come."""
-    reader.open("/mailbox")
-    letters = reader.page.locator(".mailbox-list a")
-    for _ in range(100):
-        reader.page.get_by_label("An address in full").fill(words)
-        reader.press("Find letters")
-        if letters.count():
-            break
-    with reader.page.expect_navigation():
-        letters.first.click()
-
-
-def _links(reader: Reader) -> dict[str, str]:
-    """The links of the letter that is open, by where they lead: confirm, why, stop."""
-    reader.follow("Plain text")
-    text = reader.page.locator("pre").inner_text()
-    return {found.group(1): found.group(0) for found in re.finditer(r"http\S+?/(confirm|why|stop)/[\w.-]+", text)}
 
 
 @pytest.mark.parametrize(("scripts", "locale"), [(True, "en"), (False, "sv"), (False, "nl")])
@@ -50,14 +30,14 @@ def test_signing_up_and_confirming(chromium: Browser, demo: Product, scripts: bo
             reader.page.locator("main button").click()
         assert reader.page.url.startswith(f"{demo.url}/sign-up/received")
         reader.look()
-        _newest_letter(reader, address)
+        open_newest_letter(reader, address)
         reader.look()
-        reader.open(_links(reader)["confirm"])
+        reader.open(links(reader)["confirm"])
         assert reader.weight < LIGHTEST
         reader.look()
         yes, no = reader.page.locator("main .choices button").all()
         assert _WORDS[locale] in yes.inner_text()
-        assert _look_of(yes) == _look_of(no)
+        assert look_of(yes) == look_of(no)
         with reader.page.expect_navigation():
             yes.click()
         if reader.page.locator("#human").count():
@@ -73,17 +53,6 @@ def test_signing_up_and_confirming(chromium: Browser, demo: Product, scripts: bo
         assert again
 
 
-def _look_of(button: object) -> dict[str, object]:
-    from playwright.sync_api import Locator
-
-    assert isinstance(button, Locator)
-    look: dict[str, object] = button.evaluate(
-        "b => { const s = getComputedStyle(b), r = b.getBoundingClientRect();"
-        " return {c: s.color, b: s.backgroundColor, e: s.border, f: s.font, w: Math.round(r.width)} }"
-    )
-    return look
-
-
 def test_a_question_about_several_topics_ticks_nothing(chromium: Browser, demo: Product) -> None:
     address = f"several.{secrets.token_hex(4)}@example.org"
     with reading(chromium, demo.url) as reader:
@@ -91,8 +60,8 @@ def test_a_question_about_several_topics_ticks_nothing(chromium: Browser, demo: 
         reader.page.get_by_label("Seed shop").check()
         reader.page.locator("#address").fill(address)
         reader.press("Send me the mail that asks")
-        _newest_letter(reader, address)
-        reader.open(_links(reader)["confirm"])
+        open_newest_letter(reader, address)
+        reader.open(links(reader)["confirm"])
         assert reader.page.locator("input[type=checkbox]").count() == 2
         assert reader.page.locator("input[type=checkbox]:checked").count() == 0
         reader.look()
@@ -116,14 +85,14 @@ def test_asking_why_stopping_and_taking_it_back(chromium: Browser, demo: Product
         letters = [str(link.get_attribute("href")) for link in reader.page.locator(".mailbox-list a").all()]
         for letter in letters:
             reader.open(letter)
-            links = _links(reader)
-            reader.open(links["why"])
+            found = links(reader)
+            reader.open(found["why"])
             if reader.page.get_by_role("button", name="Pause for 30 days").count():
                 break
         assert reader.weight < LIGHTEST
         reader.look()
         assert "•••@" in reader.page.locator("main").inner_text()
-        reader.open(links["stop"])
+        reader.open(found["stop"])
         assert reader.weight < LIGHTEST
         reader.look()
         with reader.page.expect_navigation():
@@ -132,7 +101,7 @@ def test_asking_why_stopping_and_taking_it_back(chromium: Browser, demo: Product
         reader.look()
         reader.press("Undo")
         assert "It is as it was before." in reader.page.locator("main").inner_text()
-        reader.open(links["why"])
+        reader.open(found["why"])
         reader.press("Pause for 30 days")
         assert "is paused" in reader.page.locator("main").inner_text()
         reader.look()

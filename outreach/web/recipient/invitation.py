@@ -16,7 +16,7 @@ from outreach.services import answers
 from outreach.services.answers import InvitationView
 from outreach.web.auth import HANDED, door, present_member
 from outreach.web.home import context
-from outreach.web.recipient.slice import blueprint, chosen_locale, speak_to, tell
+from outreach.web.recipient.slice import blueprint, chosen_locale, present_locale, speak_to, tell
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def invitation(token: str) -> ResponseReturnValue:
             view=view,
             never=_path("never", token),
             report=_path("report", token),
-            connections=url_for("member.sign_in", next="/me/connections"),
+            connections=url_for("member.connections", lang=chosen_locale()),
         )
     pages = {name: _path(name, token) for name in ("accept", "never", "report")}
     if view.can_ask_reminder:
@@ -217,7 +217,7 @@ def _how_to_accept(view: InvitationView, back: str) -> str:
         back=back,
         is_member=present_member() is not None,
         waiting=f"/me/{waiting}",
-        sign_in=url_for("member.sign_in", next=f"/me/{waiting}"),
-        start="/members/start",
+        sign_in=url_for("member.sign_in", next=f"/me/{waiting}", lang=present_locale()),
+        start=url_for("member.start_now", lang=present_locale()),
         back_to=waiting,
     )

@@ -175,7 +175,8 @@ def test_accepting_leads_to_an_account_and_accepts_nothing(ctx: Context, client:
     before = everything(ctx)
     page = client.page(f"/invitation/{invited.token}/accept")
     assert "Nothing is accepted yet" in page
-    assert f'href="/members/sign-in?next=/me/incoming/{invited.ref.hex()}"' in page
+    assert f'href="/members/sign-in?next=/me/incoming/{invited.ref.hex()}&amp;lang=en"' in page
+    assert 'action="/members/start?lang=en"' in page
     assert f'name="back" value="incoming/{invited.ref.hex()}"' in page
     assert "b•••@r•••.example" in page
     assert everything(ctx) == before
