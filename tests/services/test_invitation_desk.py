@@ -29,7 +29,7 @@ from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.members import invitation, member
 from tests.factories import DAY, MadeMember, World
-from tests.services.inviting import invited
+from tests.services.past_invitations import invited
 from tests.services.people import move_clock
 
 OFFICER = Actor("staff:" + "0" * 32, frozenset({Role.OFFICER}))

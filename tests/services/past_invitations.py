@@ -33,13 +33,13 @@ def invited(
             row |= {"answer": answer, "answered": asked + 1_000_000}
             if answer == "reported":
                 row.setdefault("report", "unwanted")
-            record(conn, asked, _ending(ref, answer))
+            record(conn, asked, _ending(ref, answer, row.get("report")))
         invitations.add(conn, **row)
     return ref
 
 
-def _ending(ref: bytes, answer: str) -> Entry:
+def _ending(ref: bytes, answer: str, why: Any) -> Entry:
     kind = answer if answer in {"expired", "cancelled"} else "answered"
-    body = {"invitation": ref.hex(), **({"answer": answer} if kind == "answered" else {})}
+    body = {"invitation": ref.hex(), **({"answer": answer, "why": why} if kind == "answered" else {})}
     actor = "recipient" if answer in {"accepted", *REFUSALS} else "engine"
     return Entry(kind=f"invitation.{kind}", actor=actor, body=body)
