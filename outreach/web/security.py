@@ -47,6 +47,12 @@ _ALWAYS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_CROSS_ORIGIN = {"Cross-Origin-Resource-Policy": "cross-origin"}
+# Without what would keep a page out of a frame, and a sandboxed page out of a window of its own (HTML §7.5).
+_FOR_FRAMES = {name: value for name, value in _ALWAYS.items() if name != "X-Frame-Options"} | {
+    "Cross-Origin-Opener-Policy": "unsafe-none",
+    **_CROSS_ORIGIN,
+}
 
 
 def protect(app: Flask, settings: Settings, keyring: Keyring) -> None:
@@ -126,10 +132,10 @@ def _is_framable() -> bool:
 
 def _dress(response: Response, *, https: bool) -> Response:
     if _is_framable() and response.status_code == 200:
-        policy, headers = _FRAMED_ANYWHERE, _for_frames()
+        policy, headers = _FRAMED_ANYWHERE, _FOR_FRAMES
     else:
         policy = {**_POLICY, "script-src": f"'self' 'nonce-{csp_nonce()}'", **g.get("csp_extra", {})}
-        headers = _for_frames() if _is_framed_file() else _ALWAYS
+        headers = _ALWAYS | _CROSS_ORIGIN if _is_framed_file() else _ALWAYS
     response.headers.setdefault("Content-Security-Policy", "; ".join(f"{name} {policy[name]}" for name in policy))
     has_token = "token" in (request.view_args or {})
     response.headers.setdefault("Referrer-Policy", "no-referrer" if has_token else "same-origin")
@@ -144,10 +150,3 @@ def _dress(response: Response, *, https: bool) -> Response:
 
 def _is_framed_file() -> bool:
     return request.endpoint == "static" and (request.view_args or {}).get("filename") in _FRAMED_FILES
-
-
-def _for_frames() -> dict[str, str]:
-    """The usual headers, without those that would keep a page out of a frame, or a sandboxed one out of a window."""
-    headers = {**_ALWAYS, "Cross-Origin-Opener-Policy": "unsafe-none", "Cross-Origin-Resource-Policy": "cross-origin"}
-    del headers["X-Frame-Options"]
-    return headers

@@ -30,6 +30,10 @@ FOR_VISITORS = {
     "POST /mailbox",
     "GET /mailbox/<key>",
     "GET /mailbox/<key>/html",
+    "GET /connect/<ref:link>",
+    "POST /connect/<ref:link>",
+    "GET /connect/asked",
+    "GET /badge/<ref:link>",
 }
 FOR_RECIPIENTS = {
     "GET /confirm/<token>",
@@ -44,6 +48,8 @@ FOR_RECIPIENTS = {
     "POST /undo",
     "GET /why/<token>",
     "POST /why/<token>",
+    "GET /connect/confirm/<token>",
+    "POST /connect/confirm/<token>",
     "GET /invitation/<token>",
     "GET /invitation/<token>/<any(decline, never, later):choice>",
     "GET /invitation/<token>/accept",

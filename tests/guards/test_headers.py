@@ -12,6 +12,7 @@ from tests.guards.pages import Page
 from tests.guards.visitors import ALL, VISITOR, browser
 
 _FRAMED = {"mailbox.letter_html", "marketer.preview_mail"}  # a mail as its reader sees it, in a sandbox
+_EMBEDDED = {"recipient.badge"}  # what any site may frame: no script, form or cookie, in a sandbox
 _EXTRA = {"marketer.campaign": {"connect-src": "'self'"}}
 _FRAMES = {"mailbox.letter", "marketer.preview"}
 _POLICY = {
@@ -22,6 +23,14 @@ _POLICY = {
     "form-action": "'self'",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
+}
+_EMBEDDED_POLICY = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "form-action": "'none'",
+    "base-uri": "'none'",
+    "frame-ancestors": "*",
+    "sandbox": "allow-popups allow-popups-to-escape-sandbox",
 }
 
 
@@ -38,6 +47,9 @@ def test_every_answer_has_the_content_policy(visits: list[Visit]) -> None:
             assert "allow-same-origin" not in policy["sandbox"], visit
             assert (policy["default-src"], policy["form-action"]) == ("'none'", "'none'"), visit
             continue
+        if visit.endpoint in _EMBEDDED and visit.status == 200:
+            assert policy == _EMBEDDED_POLICY, visit
+            continue
         script = policy.pop("script-src")
         assert script.startswith("'self' 'nonce-") and "unsafe" not in script, visit
         extra = {name: value for name, value in policy.items() if name not in _POLICY}
@@ -47,7 +59,8 @@ def test_every_answer_has_the_content_policy(visits: list[Visit]) -> None:
 
 
 def test_nonces_are_never_used_twice(visits: list[Visit]) -> None:
-    scripts = [_policy(visit).get("script-src", "") for visit in visits if visit.endpoint not in _FRAMED]
+    own = _FRAMED | _EMBEDDED
+    scripts = [_policy(visit).get("script-src", "") for visit in visits if visit.endpoint not in own]
     assert len(set(scripts)) == len(scripts)
 
 
@@ -55,6 +68,10 @@ def test_every_answer_has_the_other_headers(visits: list[Visit]) -> None:
     for visit in visits:
         headers = dict(visit.headers)
         assert headers["X-Content-Type-Options"] == "nosniff", visit
+        if visit.endpoint in _EMBEDDED and visit.status == 200:
+            assert "X-Frame-Options" not in headers and "Set-Cookie" not in headers, visit
+            assert headers["Cache-Control"] == "no-store", visit
+            continue
         is_framed = visit.endpoint in _FRAMED and visit.status == 200
         assert headers["X-Frame-Options"] == ("SAMEORIGIN" if is_framed else "DENY"), visit
         assert headers["Cross-Origin-Opener-Policy"] == "same-origin", visit
