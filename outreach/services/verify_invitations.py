@@ -75,6 +75,7 @@ def _ended(way: str, told: Iterable[Told]) -> tuple[str | None, str | None]:
         said = body.get("answer")
         is_waiting = way == Way.LINK and settlement is None
         if entry.kind == "invitation.cancelled":
+            settlement = "refused" if is_waiting and answer == Answer.ACCEPTED else settlement
             answer = answer or Answer.CANCELLED
         elif entry.kind == "invitation.expired":
             answer = Answer.EXPIRED

@@ -6,9 +6,10 @@ from sqlalchemy import select
 from outreach.domain.actors import ENGINE, RECIPIENT, Actor, Role
 from outreach.domain.invitation import Answer, Report, Way
 from outreach.domain.tokens import Purpose
-from outreach.services import answers, incoming, invite, suspension
+from outreach.services import answers, incoming, invite, sessions, suspension
 from outreach.services.context import Context
 from outreach.services.invitation_desk import restore_inviter
+from outreach.services.leave import close_account
 from outreach.services.seal import seal
 from outreach.services.verify import verify
 from outreach.store import audit_replay, invitations, members
@@ -17,6 +18,7 @@ from outreach.store.schema.members import invitation
 from tests.factories import MadeMember, World
 from tests.services.past_invitations import invited
 from tests.services.people import move_clock
+from tests.services.staffing import CLIENT, PASSWORD
 from tests.tampering import loosen
 
 OFFICER = Actor("staff:" + "0" * 32, frozenset({Role.OFFICER}))
@@ -137,6 +139,26 @@ def test_a_request_through_a_connect_link_is_followed_to_its_owners_answer(ctx: 
     loosen(ctx, "UPDATE invitation SET settlement = 'accepted' WHERE settlement = 'refused'")
     (finding,) = findings(ctx)
     assert "the request by" in finding
+
+
+def test_what_closing_an_account_ends_is_in_the_log(ctx: Context, world: World) -> None:
+    owner = world.member(password=PASSWORD)
+    for answer, way in (("", "hand"), ("accepted", "link"), ("accepted", "hand"), ("", "link")):
+        invited(ctx, owner, answer, way=way)
+    with ctx.db.transaction() as conn:
+        token = sessions.begin_session(ctx, conn, ctx.db.now(conn), owner.id, CLIENT, sessions.MEMBERS)
+    opened = sessions.open_session(ctx, token)
+    assert opened is not None
+    close_account(ctx, opened, PASSWORD)
+    with ctx.db.reading() as conn:
+        ends = conn.execute(select(invitation.c.answer, invitation.c.settlement).order_by(invitation.c.id)).all()
+    assert [tuple(row) for row in ends] == [
+        ("cancelled", None),
+        ("accepted", "refused"),
+        ("accepted", None),
+        ("cancelled", None),
+    ]
+    assert findings(ctx) == []
 
 
 @pytest.fixture
