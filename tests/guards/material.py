@@ -17,7 +17,7 @@ from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import confirmation, consent, topic
-from outreach.store.schema.members import connect_link, invitation
+from outreach.store.schema.members import connect_link, connection, invitation
 from outreach.store.schema.organisation import sender, staff, staff_session
 from outreach.store.schema.people import contact, suppression
 from outreach.store.staff import add_link
@@ -74,6 +74,8 @@ def gather(ctx: Context) -> Material:
             frozenset({"contact", "topic"}): [{"contact": pair[0], "topic": pair[1]}],
             frozenset({"bar"}): [{"bar": ref} for ref in _bar(conn)],
             frozenset({"message"}): [{"message": ref} for ref in _refs(conn, message)[:1]],
+            frozenset({"incoming"}): [{"incoming": ref} for ref in _refs(conn, invitation)[:3]],
+            frozenset({"connection"}): [{"connection": ref} for ref in _refs(conn, connection)[:3]],
             frozenset({"link"}): [{"link": ref} for ref in _refs(conn, connect_link)[:3]],
             frozenset({"slug"}): [{"slug": slug} for slug in slugs],
             frozenset({"key"}): [{"key": key} for key in _letters(ctx)],
@@ -128,6 +130,7 @@ def _tokens(ctx: Context, conn: Connection) -> dict[str, list[str]]:
         "stop": issue(Purpose.STOP, *mails),
         "why": issue(Purpose.WHY, *mails),
         "confirm": issue(Purpose.CONFIRM, *(question(answer) for answer in answers)),
+        "connection": issue(Purpose.INVITATION, *_connecting(conn)),
         "connect": issue(Purpose.CONNECT, *_asked_through_links(conn)),
         "password": issue(Purpose.STAFF_PASSWORD, _one_time(conn, Purpose.STAFF_PASSWORD, member, now)),
         "set-up": issue(Purpose.SET_UP, _one_time(conn, Purpose.SET_UP, None, now)),
@@ -148,6 +151,12 @@ def _asked_through_links(conn: Connection) -> list[bytes]:
     """An invitation by way of a connect link of each fate."""
     found = conn.execute(select(invitation.c.answer, invitation.c.ref).where(invitation.c.way == "link")).all()
     return list({row.answer: row.ref for row in found}.values())
+
+
+def _connecting(conn: Connection) -> list[bytes]:
+    """Invitations that led to a connection, one live and one ended."""
+    query = select(connection.c.ended, invitation.c.ref).join(invitation, invitation.c.id == connection.c.invitation)
+    return list({row.ended is None: row.ref for row in conn.execute(query)}.values())
 
 
 def _one_time(conn: Connection, purpose: Purpose, member: int | None, now: int) -> bytes:

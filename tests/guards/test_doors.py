@@ -64,6 +64,8 @@ FOR_RECIPIENTS = {
     "POST /hand/<token>/decline",
     "GET /hand/<token>/report",
     "POST /hand/<token>/report",
+    "GET /connection/<token>/end",
+    "POST /connection/<token>/end",
 }
 WITHOUT_DOOR = {"static"}  # files, the same for everybody
 

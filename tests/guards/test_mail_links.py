@@ -137,6 +137,8 @@ def test_a_token_opens_nothing_but_its_own_door(site: Flask, house: Context) -> 
     for own, some in tokens.items():
         for place in tokens.keys() - {own}:
             for token in some:
+                if purpose_of(token) in {purpose_of(other) for other in tokens[place]}:
+                    continue
                 status = client.get(f"/{place}/{token}").status_code
                 assert status == (409 if place == "set-up" else 404), (own, place)  # 409: set up already
 
