@@ -31,14 +31,17 @@ def close_account(ctx: Context, session: Session, password: str) -> None:
         ended = connections.end_all(conn, ctx, now, row.contact, actor)
         consents.lock_contacts(conn, [row.contact])
         links = [link for link in connect_links.of_member(conn, row.id) if connect_links.close(conn, now, link.id)]
-        cancelled = invitations.end_all(conn, now, row.id)
+        cancelled, refused = invitations.end_all(conn, now, row.id)
         sessions = end_sessions(conn, now, row.id, MEMBERS)
         _answer_open_request(conn, now, row.contact)
         store.change(conn, row.id, closed=now, password_hash=None, name_box=None, notify=0)
-        counts = {"connections": ended, "links": len(links), "invitations": len(cancelled), "sessions": sessions}
+        counts = {"connections": ended, "links": len(links), "sessions": sessions}
+        counts |= {"invitations": len(cancelled), "requests": len(refused)}
+        no = {"way": "link", "settlement": "refused"}
         bodies: list[tuple[str, dict[str, Any]]] = [
             *(("connect-link.closed", {"link": link.ref.hex()}) for link in links),
             *(("invitation.cancelled", {"invitation": ref.hex()}) for ref in cancelled),
+            *(("invitation.answered", {"invitation": ref.hex(), **no}) for ref in refused),
             ("member.closed", counts),
         ]
         entries = (Entry(kind=kind, actor=actor.name, contact=row.contact_ref, body=body) for kind, body in bodies)

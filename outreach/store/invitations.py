@@ -69,19 +69,19 @@ def change(conn: Connection, invitation_id: int, **values: Any) -> None:
     conn.execute(update(invitation).where(invitation.c.id == invitation_id).values(values))
 
 
-def end_all(conn: Connection, now: int, member_id: int) -> list[bytes]:
-    """Take back everything of a member who leaves that waits for an answer, theirs or another's. Returns the refs.
+def end_all(conn: Connection, now: int, member_id: int) -> tuple[list[bytes], list[bytes]]:
+    """Take back everything of a member who leaves that waits for an answer, theirs or another's.
 
-    The engine lets go of whom it was for. Notes and masked addresses are forgotten, whatever became of them.
+    Returns the refs of those cancelled, and of requests through their links now refused. The engine lets go of whom
+    they were for. Notes and masked addresses are forgotten, whatever became of them.
     """
     mine = invitation.c.member == member_id
-    unanswered = mine & invitation.c.answered.is_(None)
-    unsettled = mine & (invitation.c.way == Way.LINK) & (invitation.c.answer == "accepted")
-    values = {"answer": "cancelled", "answered": now, "settled": now}
-    taken = conn.execute(update(invitation).where(unanswered).values(values).returning(invitation.c.ref)).scalars()
-    refs = [bytes(ref) for ref in taken]
-    refuse = update(invitation).where(unsettled, invitation.c.settled.is_(None))
-    refused = conn.execute(refuse.values(settlement="refused", settled=now).returning(invitation.c.ref)).scalars()
-    refs += [bytes(ref) for ref in refused]
+    cancel = update(invitation).where(mine, invitation.c.answered.is_(None))
+    cancelled = cancel.values(answer="cancelled", answered=now, settled=now).returning(invitation.c.ref)
+    waiting = (invitation.c.way == Way.LINK) & (invitation.c.answer == "accepted") & invitation.c.settlement.is_(None)
+    refused = update(invitation).where(mine, waiting).values(settlement="refused", settled=now)
+    ended = [
+        [bytes(ref) for ref in conn.execute(act).scalars()] for act in (cancelled, refused.returning(invitation.c.ref))
+    ]
     conn.execute(update(invitation).where(mine).values(note_box=None, label_box=None))
-    return refs
+    return ended[0], ended[1]
