@@ -87,12 +87,14 @@ class Reader:
         self.page.set_viewport_size({"width": WIDE["width"], "height": WIDE["height"]})
         self.page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
         stops = 0
+        first: dict[str, object] = {}
         last = {"top": -1.0, "left": 0.0}
         for _ in range(60):
             self.page.keyboard.press("Tab")
             now = self.page.evaluate(_FOCUS)
-            if now is None:
+            if now is None or now == first:  # a page that begins with radio buttons starts over at once
                 break
+            first = first or now
             assert now["outline"] >= 2, f"{self._where}: no focus to be seen on {now['name']}"
             assert now["shown"], f"{self._where}: focus on something hidden: {now['name']}"
             is_onward = now["top"] >= last["top"] - 30 or now["left"] > last["left"]
