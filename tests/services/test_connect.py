@@ -1,6 +1,9 @@
 """Asking through connect links: one row at the door, no more mail than caps allow, and a request without address."""
 
+import email
+import email.policy
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,11 +11,14 @@ from sqlalchemy import event, insert, select, update
 
 from outreach.domain import addresses
 from outreach.domain.errors import ConflictError, InvalidInputError, TokenError, TokenExpiredError
-from outreach.domain.tokens import Purpose
+from outreach.domain.tokens import Purpose, purpose_of
+from outreach.pipeline.claim import claim_next, decide_again
+from outreach.pipeline.letters import write_letters
 from outreach.services import connect, connections
 from outreach.services.connect import confirm_connect, decline_connect, process_connects, submit_connect, view_connect
 from outreach.services.connect_links import close_link, make_link, see_link
 from outreach.services.context import Context
+from outreach.services.incoming import accept
 from outreach.store import invitations, suppressions
 from outreach.store.contacts import find_by_address
 from outreach.store.schema.audit import audit_entry
@@ -412,6 +418,56 @@ def test_who_asked_is_told_once_that_the_owner_accepted(ctx: Context, world: Wor
     with ctx.db.reading() as conn:
         notice = conn.execute(select(message).where(NOTICES)).one()
     assert (notice.contact, notice.invitation) == (row.contact, row.id)
+
+
+def letter(ctx: Context) -> tuple[str, str]:
+    """Subject and text of the one mail that may go now."""
+    ids = claim_next(ctx, "bench", 10)
+    parcels = write_letters(ctx, decide_again(ctx, "bench", ids).ids, 0.0).parcels
+    ((parcel,),) = parcels.values()
+    read = email.message_from_bytes(parcel.data, policy=email.policy.default)
+    body = read.get_body(("plain",))
+    assert body is not None
+    return str(read["Subject"]), body.get_content()
+
+
+def test_the_mail_asks_in_the_askers_language_and_holds_nothing_the_owner_wrote(ctx: Context, world: World) -> None:
+    alice = world.member(name="Alice Berg")
+    ask(ctx, make_link(ctx, alice.actor, label="My secret blog"))
+    process_connects(ctx)
+    subject, text = letter(ctx)
+    assert subject == "Please confirm: ask Alice Berg to connect?"
+    assert "typed this address at a connect link of Alice Berg" in text
+    assert "secret" not in text
+    assert VICTIM not in text
+    links = {url.rpartition("/invitation/")[2] or url for url in re.findall(r"https?://\S+", text)}
+    purposes = {purpose_of(part) for url in links for part in url.rstrip(">").split("/") if part.startswith("t1.")}
+    assert purposes == {Purpose.CONNECT, Purpose.INVITATION}
+
+
+def test_an_owner_stopped_before_the_hand_off_sends_nothing(ctx: Context, world: World) -> None:
+    alice = world.member()
+    ask(ctx, make_link(ctx, alice.actor, label="Blog"))
+    process_connects(ctx)
+    stop(ctx, alice)
+    assert decide_again(ctx, "bench", claim_next(ctx, "bench", 10)).ids == ()
+    assert count(ctx, message, message.c.reason == "inviter_stopped") == 1
+
+
+def test_the_mail_that_tells_of_a_yes_offers_an_account_and_an_end(ctx: Context, world: World) -> None:
+    alice = world.member(name="Alice Berg")
+    ref = make_link(ctx, alice.actor, label="Blog")
+    confirm_connect(ctx, asked(ctx, ref))
+    with ctx.db.reading() as conn:
+        row = conn.execute(select(invitation)).one()
+    accept(ctx, alice.actor, row.ref, show_name=False, show_address=False)
+    subject, text = letter(ctx)
+    assert subject == "Alice Berg accepted: you are connected"
+    assert f"{ctx.settings.public_url}/members/start" in text
+    found = re.search(r"/connection/([^/\s]+)/end", text)
+    assert found
+    assert purpose_of(found[1]) == Purpose.INVITATION
+    assert connections.view_end(ctx, found[1]).is_live
 
 
 def test_nobody_is_told_once_who_asked_was_erased(ctx: Context, world: World) -> None:

@@ -24,7 +24,7 @@ from outreach.web.sentences import sentence
 
 _LIMITS = {"most": MOST_ASKS, "days": MOST_DAYS}
 _SNIPPET = Markup(
-    '<iframe sandbox="allow-popups allow-popups-to-escape-sandbox" src="{}" title="{}" width="280" height="140" '
+    '<iframe sandbox="allow-popups allow-popups-to-escape-sandbox" src="{}" title="{}" width="280" height="160" '
     'loading="lazy" referrerpolicy="no-referrer"></iframe>'
 )
 

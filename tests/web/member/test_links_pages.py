@@ -81,7 +81,7 @@ def test_the_badge_to_copy_is_a_sandboxed_frame(ctx: Context, alice: Browser) ->
     snippet = html.unescape(box[1])
     assert snippet == (
         '<iframe sandbox="allow-popups allow-popups-to-escape-sandbox" '
-        f'src="{ctx.settings.public_url}/badge/{ref}" title="Connect with Alice Berg" width="280" height="140" '
+        f'src="{ctx.settings.public_url}/badge/{ref}" title="Connect with Alice Berg" width="280" height="160" '
         'loading="lazy" referrerpolicy="no-referrer"></iframe>'
     )
     assert f"{ctx.settings.public_url}/connect/{ref}" in page

@@ -50,7 +50,7 @@ def test_the_page_says_whose_it_is_and_what_pressing_does(client: Browser, link:
     assert "Connect with Alice Berg" in page
     assert "Ask me by mail" in page
     assert page.count("<button") == 1
-    assert "gets a request only once you confirm in that mail" in page
+    assert "only once you confirm from that mail, Alice Berg gets a request, without your address" in page
     for kept in ("alice@example.org", "My secret blog", "<script"):
         assert kept not in page
 
