@@ -13,6 +13,7 @@ from flask import Flask
 from sqlalchemy import ColumnElement, Connection, Table, select
 from werkzeug.routing import Rule
 
+from outreach.domain.invitation import Way
 from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
 from outreach.store.schema.campaigns import campaign, message
@@ -74,6 +75,8 @@ def gather(ctx: Context) -> Material:
             frozenset({"contact", "topic"}): [{"contact": pair[0], "topic": pair[1]}],
             frozenset({"bar"}): [{"bar": ref} for ref in _bar(conn)],
             frozenset({"message"}): [{"message": ref} for ref in _refs(conn, message)[:1]],
+            frozenset({"invitation"}): [{"invitation": ref} for ref in _refs(conn, invitation)[:3]],
+            frozenset({"token", "choice"}): _choices(tokens["invitation"]),
             frozenset({"incoming"}): [{"incoming": ref} for ref in _refs(conn, invitation)[:3]],
             frozenset({"connection"}): [{"connection": ref} for ref in _refs(conn, connection)[:3]],
             frozenset({"link"}): [{"link": ref} for ref in _refs(conn, connect_link)[:3]],
@@ -130,11 +133,28 @@ def _tokens(ctx: Context, conn: Connection) -> dict[str, list[str]]:
         "stop": issue(Purpose.STOP, *mails),
         "why": issue(Purpose.WHY, *mails),
         "confirm": issue(Purpose.CONFIRM, *(question(answer) for answer in answers)),
+        "invitation": issue(Purpose.INVITATION, *_invitations(conn, Way.MAIL, Way.LINK)),
+        "hand": issue(Purpose.HAND, *_invitations(conn, Way.HAND)),
         "connection": issue(Purpose.INVITATION, *_connecting(conn)),
         "connect": issue(Purpose.CONNECT, *_asked_through_links(conn)),
         "password": issue(Purpose.STAFF_PASSWORD, _one_time(conn, Purpose.STAFF_PASSWORD, member, now)),
         "set-up": issue(Purpose.SET_UP, _one_time(conn, Purpose.SET_UP, None, now)),
     }
+
+
+def _invitations(conn: Connection, *ways: Way) -> list[bytes]:
+    """One invitation of each answer, the unanswered first."""
+    query = select(invitation.c.answer, invitation.c.ref).where(invitation.c.way.in_(ways)).order_by(invitation.c.id)
+    found: dict[str, bytes] = {}
+    for row in conn.execute(query):
+        found.setdefault(row.answer or "", row.ref)
+    return [found[answer] for answer in sorted(found)]
+
+
+def _choices(tokens: list[str]) -> list[Values]:
+    """Each choice on the first of these invitations, and one on each other."""
+    every = [{"token": token, "choice": choice} for token in tokens[:1] for choice in ("decline", "never", "later")]
+    return every + [{"token": token, "choice": "never"} for token in tokens[1:]]
 
 
 def _mail_of(conn: Connection, state: str) -> bytes | None:
