@@ -63,8 +63,8 @@ class Incoming:
     """One thing that came in. `kind`: invitation or request; `way`: hand, mail or link. Instants in UTC microseconds.
 
     `name`: who invites, empty for a request: they have shown nothing. `label`: my own name for the link it came
-    through. `came`: when they asked, or confirmed. `connection`: the live one with whoever this is from. `is_over`: it
-    waits for no answer any more. `my_name`, `my_masked`: what showing would show.
+    through. `came`: when they asked, or confirmed. `is_over`: it waits for no answer any more; `connection`: the live one with
+    whoever it is from, once it is over. `my_name`, `my_masked`: what showing would show.
     """
 
     ref: bytes
@@ -375,6 +375,7 @@ def _views(conn: Connection, ctx: Context, me: MemberRow, rows: Sequence[Row[Any
     views = []
     for row in rows:
         is_request = _is_request(me, row)
+        is_over = row.settlement is not None if is_request else not _stands(row, now)
         inviter = None if is_request else inviters[row.member]
         label = keys.text(me.contact, links.get(row.link)) if is_request else ""
         views.append(
@@ -388,8 +389,8 @@ def _views(conn: Connection, ctx: Context, me: MemberRow, rows: Sequence[Row[Any
                 label=label or "",
                 came=row.answered if is_request else row.asked,
                 expires=None if is_request else row.expires,
-                connection=_connection(conn, me, row),
-                is_over=row.settlement is not None if is_request else not _stands(row, now),
+                connection=_connection(conn, me, row) if is_over else None,
+                is_over=is_over,
                 **mine,
             )
         )
