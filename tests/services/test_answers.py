@@ -259,7 +259,8 @@ def test_nine_refusals_in_ten_suspend_too(ctx: Context, alice: MadeMember) -> No
 
 def suspended_for(ctx: Context, who: MadeMember) -> str | None:
     with ctx.db.reading() as conn:
-        return conn.execute(select(member.c.suspended_for).where(member.c.id == who.id)).scalar_one()
+        why: str | None = conn.execute(select(member.c.suspended_for).where(member.c.id == who.id)).scalar_one()
+        return why
 
 
 def test_what_is_not_a_refusal_cannot_be_settled_as_one(ctx: Context, alice: MadeMember) -> None:
