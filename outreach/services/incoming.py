@@ -63,8 +63,8 @@ class Incoming:
     """One thing that came in. `kind`: invitation or request; `way`: hand, mail or link. Instants in UTC microseconds.
 
     `name`: who invites, empty for a request: they have shown nothing. `label`: my own name for the link it came
-    through. `came`: when they asked, or confirmed. `is_over`: it waits for no answer any more; `connection`: the live one with
-    whoever it is from, once it is over. `my_name`, `my_masked`: what showing would show.
+    through. `came`: when they asked, or confirmed. `is_over`: it waits for no answer any more; `connection`: the live
+    one with whoever it is from, once it is over. `my_name`, `my_masked`: what showing would show.
     """
 
     ref: bytes
