@@ -20,7 +20,7 @@ from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, relea
 from outreach.pipeline.reap import reap_dead, reap_expired
 from outreach.pipeline.send import Worker
 from outreach.services.campaigns import sweep_cancelled
-from outreach.services.connect import process_connects
+from outreach.services.connect import expire_requests, process_connects
 from outreach.services.context import Context
 from outreach.services.expiry import expire
 from outreach.services.invitations import expire_invitations, process_invitations
@@ -81,6 +81,7 @@ def _lead(ctx: Context, leadership: Leadership, stopping: threading.Event) -> No
         (lambda: sweep_cancelled(ctx), 1),
         (lambda: expire(ctx), 20),
         (lambda: expire_invitations(ctx), 20),
+        (lambda: expire_requests(ctx), 20),
         (lambda: forget_old_sessions(ctx), 3600),
         (lambda: reap_dead(ctx, ctx.settings.instance / "journal"), 5),
         (lambda: reap_expired(ctx), 20),

@@ -36,10 +36,14 @@ from outreach.store.messages import take_planners_turn
 from outreach.store.newcomers import Newcomer, ensure_contacts, find_all
 
 DOORS = ("connect",)
+REQUEST_DAYS = 30
+"""How long a confirmed request waits for the link's owner: then who asked is let go of."""
+
 _BATCH = 50
 _ROUNDS = 10
 _HOUR = 3_600_000_000
 _LIFETIME = CONNECT_DAYS * 24 * _HOUR
+_PATIENCE = REQUEST_DAYS * 24 * _HOUR
 _LONGEST_FACT = 500
 
 
@@ -277,6 +281,29 @@ def decline_connect(ctx: Context, token: str) -> None:
         row = _question(conn, ctx, token, now)
         if row.answered is None or _waits(row):
             answers.settle_refusal(conn, ctx, now, row, Answer.DECLINED, actor=RECIPIENT)
+
+
+def expire_requests(ctx: Context) -> int:
+    """Refuse what owners left unanswered for 30 days, at most 500, and let go of who asked. For the engine."""
+    with ctx.db.reading() as conn:
+        if not links.unanswered(conn, ctx.db.now(conn) - _PATIENCE, limit=1):
+            return 0
+    with ctx.db.transaction() as conn:
+        take_planners_turn(conn)
+        now = ctx.db.now(conn)
+        due = links.unanswered(conn, now - _PATIENCE, limit=_BATCH * _ROUNDS)
+        refs = consents.lock_contacts(conn, {row.contact for row in due if row.contact is not None})
+        for one in due:
+            row = invitations.by_ref(conn, one.ref, lock=True)
+            if row is None or not _waits(row):
+                continue
+            invitations.change(conn, row.id, settled=now, settlement="refused")
+            body = {"invitation": row.ref.hex(), "way": row.way, "settlement": "refused"}
+            contact = refs.get(row.contact)
+            record(conn, now, Entry(kind="invitation.answered", actor=ENGINE.name, contact=contact, body=body))
+            row = invitees.again(conn, row.id)
+            invitation_rule.let_go(conn, now, row, actor=ENGINE, reason="request not answered")
+        return len(due)
 
 
 def tell_requester(conn: Connection, ctx: Context, now: int, invitation_row: Row[Any]) -> None:

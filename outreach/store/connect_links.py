@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select, text, update
 from sqlalchemy.engine import Row
 
 from outreach.domain.invitation import Answer
@@ -104,6 +104,13 @@ def handed_off(conn: Connection, row: Row[Any]) -> int | None:
     )
     at: int | None = conn.execute(query).scalar_one()
     return at
+
+
+def unanswered(conn: Connection, before: int, *, limit: int) -> list[Row[Any]]:
+    """Requests confirmed before `before` (UTC microseconds) that their owner has not answered, oldest first."""
+    waiting = text("settled IS NULL AND way = 'link' AND answer = 'accepted'")  # word for word as in the index
+    query = select(invitation).where(waiting, invitation.c.answered < before)
+    return list(conn.execute(query.order_by(invitation.c.answered).limit(limit)).all())
 
 
 def _one(conn: Connection, query: Select[*tuple[Any, ...]], *, lock: bool) -> LinkRow | None:

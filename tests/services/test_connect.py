@@ -10,15 +10,23 @@ import pytest
 from sqlalchemy import event, insert, select, update
 
 from outreach.domain import addresses
-from outreach.domain.errors import ConflictError, InvalidInputError, TokenError, TokenExpiredError
+from outreach.domain.errors import ConflictError, InvalidInputError, NotFoundError, TokenError, TokenExpiredError
 from outreach.domain.tokens import Purpose, purpose_of
 from outreach.pipeline.claim import claim_next, decide_again
 from outreach.pipeline.letters import write_letters
 from outreach.services import connect, connections
-from outreach.services.connect import confirm_connect, decline_connect, process_connects, submit_connect, view_connect
+from outreach.services.connect import (
+    confirm_connect,
+    decline_connect,
+    expire_requests,
+    process_connects,
+    submit_connect,
+    view_connect,
+)
 from outreach.services.connect_links import close_link, make_link, see_link
 from outreach.services.context import Context
-from outreach.services.incoming import accept
+from outreach.services.expiry import expire
+from outreach.services.incoming import accept, see_incoming
 from outreach.store import invitations, suppressions
 from outreach.store.contacts import find_by_address
 from outreach.store.schema.audit import audit_entry
@@ -420,6 +428,38 @@ def test_who_asked_is_told_once_that_the_owner_accepted(ctx: Context, world: Wor
     assert (notice.contact, notice.invitation) == (row.contact, row.id)
 
 
+def test_a_request_its_owner_leaves_is_refused_after_thirty_days_and_who_asked_is_erased(
+    ctx: Context, world: World
+) -> None:
+    alice = world.member()
+    ref = make_link(ctx, alice.actor, label="Blog")
+    confirm_connect(ctx, asked(ctx, ref))
+    move_clock(ctx, 29 * 86_400)
+    expire(ctx)
+    assert (expire_requests(ctx), contact_of(ctx) is None) == (0, False)
+    move_clock(ctx, 31 * 86_400)
+    assert (expire_requests(ctx), expire_requests(ctx)) == (1, 0)
+    assert contact_of(ctx) is None
+    assert count(ctx, invitation, invitation.c.settlement == "refused") == 1
+    assert count(ctx, message, NOTICES) == 0
+    with pytest.raises(NotFoundError):
+        see_incoming(ctx, alice.actor, ref_of_request(ctx))
+
+
+def test_an_accepted_request_does_not_expire(ctx: Context, world: World) -> None:
+    alice = world.member()
+    confirm_connect(ctx, asked(ctx, make_link(ctx, alice.actor, label="Blog")))
+    accept(ctx, alice.actor, ref_of_request(ctx), show_name=False, show_address=False)
+    move_clock(ctx, 31 * 86_400)
+    assert expire_requests(ctx) == 0
+    assert contact_of(ctx) is not None
+
+
+def ref_of_request(ctx: Context) -> bytes:
+    with ctx.db.reading() as conn:
+        return bytes(conn.execute(select(invitation.c.ref)).scalar_one())
+
+
 def letter(ctx: Context) -> tuple[str, str]:
     """Subject and text of the one mail that may go now."""
     ids = claim_next(ctx, "bench", 10)
@@ -458,9 +498,7 @@ def test_the_mail_that_tells_of_a_yes_offers_an_account_and_an_end(ctx: Context,
     alice = world.member(name="Alice Berg")
     ref = make_link(ctx, alice.actor, label="Blog")
     confirm_connect(ctx, asked(ctx, ref))
-    with ctx.db.reading() as conn:
-        row = conn.execute(select(invitation)).one()
-    accept(ctx, alice.actor, row.ref, show_name=False, show_address=False)
+    accept(ctx, alice.actor, ref_of_request(ctx), show_name=False, show_address=False)
     subject, text = letter(ctx)
     assert subject == "Alice Berg accepted: you are connected"
     assert f"{ctx.settings.public_url}/members/start" in text

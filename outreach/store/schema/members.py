@@ -1,6 +1,6 @@
 """Person to person: members and their sessions, invitations, connect links, connections and what each side shows."""
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
 from outreach.store.schema.columns import belongs_to, box, identity, instant, metadata, ref
 
@@ -84,6 +84,8 @@ _open = invitation.c.answered.is_(None)
 Index("ix_invitation_open", invitation.c.expires, sqlite_where=_open, postgresql_where=_open)
 _worded = invitation.c.note_box.is_not(None) | invitation.c.label_box.is_not(None)
 Index("ix_invitation_worded", invitation.c.expires, sqlite_where=_worded, postgresql_where=_worded)
+_waiting = "settled IS NULL AND way = 'link' AND answer = 'accepted'"  # for the link's owner
+Index("ix_invitation_waiting", invitation.c.answered, sqlite_where=text(_waiting), postgresql_where=text(_waiting))
 Index("ix_invitation_mailbox", invitation.c.mailbox)
 Index("ix_invitation_asked", invitation.c.asked)
 

@@ -149,6 +149,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("answered IS NULL"),
         )
         batch_op.create_index(
+            "ix_invitation_waiting",
+            ["answered"],
+            unique=False,
+            sqlite_where=sa.text("settled IS NULL AND way = 'link' AND answer = 'accepted'"),
+            postgresql_where=sa.text("settled IS NULL AND way = 'link' AND answer = 'accepted'"),
+        )
+        batch_op.create_index(
             "ix_invitation_worded",
             ["expires"],
             unique=False,
