@@ -9,10 +9,11 @@ from werkzeug.routing import BuildError
 from outreach.domain.actors import Role
 from outreach.web.auth import present_session
 
-# By job. Invitations and Conversations take their places after Audience when those rooms are built.
+# By job. Conversations takes its place after Invitations when that room is built.
 _JOBS = (
     ("Campaigns", ("/campaigns",)),
     ("Audience", ("/audience", "/topics", "/audience/import", "/desk")),
+    ("Invitations", ("/invitations", "/invitations/policy")),
     ("Compliance", ("/compliance", "/compliance/log", "/compliance/policy", "/compliance/unknown")),
     ("Settings", ("/settings", "/settings/senders", "/settings/staff", "/settings/system")),
     ("Demo mailbox", ("/mailbox",)),
@@ -22,6 +23,8 @@ _NAMES = {
     "/audience": "People",
     "/audience/import": "Import",
     "/desk": "Desk",
+    "/invitations": "Inviters",
+    "/invitations/policy": "Policy",
     "/compliance": "Find somebody",
     "/compliance/log": "Log",
     "/compliance/policy": "Caps",

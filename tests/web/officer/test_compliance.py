@@ -229,7 +229,7 @@ def test_the_log_is_verified_on_demand(ctx: Context, world: World, officer: Brow
 def test_a_verification_cut_short_says_where_to_go_on(
     ctx: Context, world: World, officer: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outreach.web.officer.views.VERIFY_SECONDS", -1)
+    monkeypatch.setattr("outreach.web.officer.compliance.VERIFY_SECONDS", -1)
     with ctx.db.transaction() as conn:
         record(conn, 1, Entry(kind="topic.created", actor="engine"))
     seal(ctx, 1)
