@@ -35,11 +35,6 @@ def live_between(conn: Connection, one: int, other: int) -> ConnectionRow | None
     return conn.execute(select(connection).where(pair)).one_or_none()
 
 
-def are_connected(conn: Connection, contact_id: int, mailbox_id: int) -> bool:
-    """Whether a contact is connected now with anybody of this mailbox."""
-    return live_with_mailbox(conn, contact_id, mailbox_id) is not None
-
-
 def live_with_mailbox(conn: Connection, contact_id: int, mailbox_id: int) -> ConnectionRow | None:
     """The oldest live connection of a contact with a contact of this mailbox."""
     theirs = select(contact.c.id).where(contact.c.mailbox == mailbox_id)
