@@ -80,7 +80,7 @@ class AnswerForm(Form):
     answer = RadioField(
         "Your answer",
         [InputRequired("Choose one.")],
-        choices=[(LIFTED, "They may invite again"), (KEPT, "Inviting stays suspended")],
+        choices={LIFTED: "They may invite again", KEPT: "Inviting stays suspended"},
     )
     reason = _reason("Why; the member reads it")
 
