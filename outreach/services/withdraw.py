@@ -38,7 +38,9 @@ WAYS = ("one-click", "page", "everything", "lower", "pause")
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What a mail's link is about. `topic`: its title, empty when the mail belongs to none; `state`: of its consent."""
+    """What a mail's link is about. `topic`: its title, empty when the mail belongs to none; `state`: of its consent; of
+    an invitation withdrawn, once its reader wants nothing more from anybody here.
+    """
 
     house: House
     locale: str
@@ -179,11 +181,17 @@ def standing(conn: Connection, mail: Mail | None) -> Standing:
         locale=mail.locale,
         timezone=mail.timezone,
         topic=_title(conn, mail, here),
-        state=here.state if here else "none",
+        state=_state(conn, mail, here),
         is_question=mail.confirmation is not None,
         is_invitation=mail.invitation is not None,
         has_others=bool(live - {mail.topic}),
     )
+
+
+def _state(conn: Connection, mail: Mail, here: consents.Held | None) -> str:
+    if mail.invitation is not None and invitees.again(conn, mail.invitation).answer == Answer.NEVER:
+        return State.WITHDRAWN
+    return here.state if here else State.NONE
 
 
 def _title(conn: Connection, mail: Mail, here: consents.Held | None) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
 from outreach.store.schema.members import invitation
 from outreach.store.schema.people import contact_key, suppression
 from tests.factories import World
-from tests.services.people import count, link, move_clock
+from tests.services.people import count, letter, link, move_clock
 from tests.web.conftest import Browser
 from tests.web.inviting import ALICE, BOB, answer_of, everything, invite_by_hand, invite_by_mail
 from tests.web.test_pages_render import check_page
@@ -312,3 +312,33 @@ def test_an_inviter_who_left_is_named_no_more(ctx: Context, client: Browser, wor
         conn.execute(contact_key.delete().where(contact_key.c.contact == invited.inviter.person.id))
     page = client.page(f"/invitation/{invited.token}")
     assert "a former member would like to connect with you" in page
+
+
+def test_the_mails_own_way_to_stop_is_never_again(ctx: Context, client: Browser, world: World) -> None:
+    invited = invite_by_mail(ctx, world)
+    token = _stop_link(ctx, world, invited.ref)
+    before = everything(ctx)
+    page = client.page(f"/stop/{token}")
+    assert "<h1>Never again from anyone here</h1>" in page
+    assert page.count("<button") == 1
+    assert everything(ctx) == before
+    assert client.submit(f"/stop/{token}/press", {"how": "page"}).status_code == 303
+    assert "<h1>Stopped</h1>" in client.page(f"/stop/{token}")
+    assert answer_of(ctx, invited.ref) == "never"
+
+
+def test_one_click_in_a_mail_program_is_never_again(ctx: Context, client: Browser, world: World) -> None:
+    invited = invite_by_mail(ctx, world)
+    token = _stop_link(ctx, world, invited.ref)
+    answer = client.post(f"/stop/{token}", data={"List-Unsubscribe": "One-Click"})
+    assert answer.status_code == 200
+    assert "<h1>Stopped</h1>" in answer.text
+    assert answer_of(ctx, invited.ref) == "never"
+
+
+def _stop_link(ctx: Context, world: World, ref: bytes) -> str:
+    """The link in the header of the invitation's mail."""
+    with ctx.db.reading() as conn:
+        row = conn.execute(select(invitation).where(invitation.c.ref == ref)).one()
+    mail = letter(ctx, world, row.contact, None, origin="invitation", kind="service", invitation=row.id)
+    return link(ctx, Purpose.STOP, mail)
