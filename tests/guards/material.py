@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, insert, select
 from werkzeug.routing import Rule
 
 from outreach.domain.invitation import Way
@@ -18,7 +18,7 @@ from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import confirmation, consent, topic
-from outreach.store.schema.members import connect_link, connection, invitation
+from outreach.store.schema.members import appeal, connect_link, connection, invitation, member
 from outreach.store.schema.organisation import sender, staff, staff_session
 from outreach.store.schema.people import contact, suppression
 from outreach.store.staff import add_link
@@ -80,6 +80,8 @@ def gather(ctx: Context) -> Material:
             frozenset({"incoming"}): [{"incoming": ref} for ref in _refs(conn, invitation)[:3]],
             frozenset({"connection"}): [{"connection": ref} for ref in _refs(conn, connection)[:3]],
             frozenset({"link"}): [{"link": ref} for ref in _refs(conn, connect_link)[:3]],
+            frozenset({"inviter"}): [{"inviter": ref} for ref in _refs(conn, member)],
+            frozenset({"inviter", "appeal"}): _appeals(conn),
             frozenset({"slug"}): [{"slug": slug} for slug in slugs],
             frozenset({"key"}): [{"key": key} for key in _letters(ctx)],
             frozenset({"scope"}): [{"scope": scope} for scope in ("promotional", "total")],
@@ -122,24 +124,43 @@ def _tokens(ctx: Context, conn: Connection) -> dict[str, list[str]]:
         return conn.execute(select(message.c.ref).where(*which).order_by(message.c.id.desc())).scalars().first()
 
     def question(*which: ColumnElement[bool]) -> bytes | None:
-        return conn.execute(select(confirmation.c.ref).where(*which).order_by(confirmation.c.id)).scalars().first()
+        about = confirmation.c.about == "topics"
+        return (
+            conn.execute(select(confirmation.c.ref).where(about, *which).order_by(confirmation.c.id)).scalars().first()
+        )
 
     sent = message.c.state == "sent"
     mails = [mail(sent, message.c.origin == "campaign"), mail(sent, message.c.origin == "confirmation")]
     mails += [_mail_of(conn, state) for state in ("withdrawn", "paused", "expired")]
     answers = [confirmation.c.answer.is_(None), *(confirmation.c.answer == one for one in ("confirmed", "declined"))]
-    member = conn.execute(select(staff.c.id)).scalars().first()
+    hired = conn.execute(select(staff.c.id)).scalars().first()
     return {
         "stop": issue(Purpose.STOP, *mails),
         "why": issue(Purpose.WHY, *mails),
         "confirm": issue(Purpose.CONFIRM, *(question(answer) for answer in answers)),
+        "members": issue(Purpose.ACCOUNT, _account_asked(conn, now)),
         "invitation": issue(Purpose.INVITATION, *_invitations(conn, Way.MAIL, Way.LINK)),
         "hand": issue(Purpose.HAND, *_invitations(conn, Way.HAND)),
         "connection": issue(Purpose.INVITATION, *_connecting(conn)),
         "connect": issue(Purpose.CONNECT, *_asked_through_links(conn)),
-        "password": issue(Purpose.STAFF_PASSWORD, _one_time(conn, Purpose.STAFF_PASSWORD, member, now)),
+        "password": issue(Purpose.STAFF_PASSWORD, _one_time(conn, Purpose.STAFF_PASSWORD, hired, now)),
         "set-up": issue(Purpose.SET_UP, _one_time(conn, Purpose.SET_UP, None, now)),
     }
+
+
+def _appeals(conn: Connection) -> list[Values]:
+    query = select(member.c.ref, appeal.c.ref.label("appeal")).join(appeal, appeal.c.member == member.c.id)
+    return [{"inviter": row.ref, "appeal": row.appeal} for row in conn.execute(query)]
+
+
+def _account_asked(conn: Connection, now: int) -> bytes:
+    """A request for an account that nobody has yet."""
+    ref = secrets.token_bytes(16)
+    stranger = select(contact.c.id).where(contact.c.id.not_in(select(member.c.contact))).order_by(contact.c.id)
+    values = {"contact": conn.execute(stranger).scalars().first(), "about": "account", "locale": "en", "ref": ref}
+    times = {"requested": now, "created": now, "expires": now + 3_600_000_000}
+    conn.execute(insert(confirmation).values(**values, **times, network=bytes(32)))
+    return ref
 
 
 def _invitations(conn: Connection, *ways: Way) -> list[bytes]:

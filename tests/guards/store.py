@@ -15,7 +15,7 @@ from outreach.store.schema.people import contact
 
 Rows = dict[str, Counter[tuple[Any, ...]]]
 
-_PASSES = {("staff_session", "seen")}
+_PASSES = {("staff_session", "seen"), ("member_session", "seen")}
 
 
 class Watch:

@@ -124,9 +124,9 @@ def test_an_address_typed_wrongly_is_not_repeated_by_errors_or_log(site: Flask, 
     with listening() as lines:
         for who in WHO:
             client = browser(site, who)
-            for path, name in (("/sign-in", "address"), ("/forgot", "address"), ("/sign-up", "address")):
+            for path in ("/sign-in", "/forgot", "/sign-up", "/members/sign-in", "/members/start"):
                 for address in typed:
-                    data = {name: address, "password": "wrong", "csrf_token": csrf_token(client)}
+                    data = {"address": address, "password": "wrong", "csrf_token": csrf_token(client)}
                     answer = client.post(path, data=data)
                     assert "@" not in unquote(answer.location or ""), path
             for path in ("/compliance/look-up", "/desk/stop", "/mailbox"):

@@ -11,7 +11,7 @@ from outreach.services.context import Context
 from outreach.web.security import csrf
 from tests.guards.material import gather, rules
 from tests.guards.store import Watch
-from tests.guards.visitors import ALL, VISITOR, WHO, browser
+from tests.guards.visitors import ALL, MEMBER, VISITOR, WHO, browser
 
 EXEMPT = {"recipient.one_click", "recipient.sign_up"}
 _CHANGING = re.compile(r'nonce="[^"]*"|name="shown" value="[^"]*"')
@@ -23,7 +23,7 @@ def test_the_exempt_routes_are_these(site: Flask) -> None:
     assert csrf._exempt_blueprints == set()
 
 
-@pytest.mark.parametrize("who", [VISITOR, ALL])
+@pytest.mark.parametrize("who", [VISITOR, MEMBER, ALL])
 def test_every_other_post_needs_the_pages_token(site: Flask, house: Context, who: str) -> None:
     client = browser(site, who)
     material = gather(house)
@@ -41,8 +41,9 @@ def test_another_sessions_token_is_refused(site: Flask) -> None:
     from tests.guards.visitors import csrf_token
 
     stolen = csrf_token(browser(site, "officer"))
-    for who in (VISITOR, "marketer"):
-        assert browser(site, who).post("/sign-out", data={"csrf_token": stolen}).status_code == 400
+    for who in (VISITOR, MEMBER, "marketer"):
+        for path in ("/sign-out", "/me/sign-out"):
+            assert browser(site, who).post(path, data={"csrf_token": stolen}).status_code == 400
 
 
 @pytest.mark.parametrize("who", WHO)

@@ -10,7 +10,7 @@ from outreach.services.context import Context
 from outreach.web.auth import ACTORS, OPEN
 from tests.guards.material import Material, gather, rules
 from tests.guards.store import Watch
-from tests.guards.visitors import ALL, VISITOR, WHO, browser, csrf_token
+from tests.guards.visitors import ALL, MEMBER, STAFF, VISITOR, WHO, browser, csrf_token
 
 # Open to people without an account. A route joins this list only on purpose.
 FOR_VISITORS = {
@@ -30,6 +30,14 @@ FOR_VISITORS = {
     "POST /mailbox",
     "GET /mailbox/<key>",
     "GET /mailbox/<key>/html",
+    "GET /members",
+    "GET /members/sign-in",
+    "POST /members/sign-in",
+    "GET /members/start",
+    "POST /members/start",
+    "GET /members/started",
+    "GET /members/choose/<token>",
+    "POST /members/choose/<token>",
     "GET /connect/<ref:link>",
     "POST /connect/<ref:link>",
     "GET /connect/asked",
@@ -98,19 +106,22 @@ def test_what_is_open_to_people_without_an_account_is_pinned(site: Flask, actor:
 
 
 @pytest.mark.parametrize("who", [who for who in WHO if who != ALL])
-def test_staffs_routes_refuse_everybody_else(site: Flask, house: Context, material: Material, who: str) -> None:
+def test_staffs_and_members_routes_refuse_everybody_else(
+    site: Flask, house: Context, material: Material, who: str
+) -> None:
     client = browser(site, who)
     token = csrf_token(client)
     watch = Watch(Path(house.settings.database.removeprefix("sqlite:///")))
     tried = 0
     for rule in rules(site):
         actors = _actors(site, rule)
-        if rule.endpoint in WITHOUT_DOOR or actors & (OPEN | {who}) or ("staff" in actors and who != VISITOR):
+        if rule.endpoint in WITHOUT_DOOR or actors & (OPEN | {who}) or ("staff" in actors and who in STAFF):
             continue
         for method in _methods(rule):
             answer = client.open(material.fill(site, rule)[0], method=method, data={"csrf_token": token})
-            if who == VISITOR:
-                assert (answer.status_code, answer.location[:8]) == (303, "/sign-in"), (method, rule.rule)
+            if who == VISITOR or (who == MEMBER) != (MEMBER in actors):
+                door = "/members/sign-in" if MEMBER in actors else "/sign-in"
+                assert (answer.status_code, answer.location.partition("?")[0]) == (303, door), (method, rule.rule)
             else:
                 assert answer.status_code == 403, (method, rule.rule)
             assert watch.changes() == [], (method, rule.rule)
