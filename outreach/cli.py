@@ -209,6 +209,10 @@ def demo() -> None:
                 keep_sign_in(path, Demonstration(ctx).play())
             finally:
                 mailbox.stop()
-        address, password = path.read_text().split()
+        address, password, *member = path.read_text().split()
         click.echo(f"\n  Sign in as       {address}\n  with             {password}")
+        if member:  # a demonstration of an earlier version has none
+            click.echo(
+                f"  as a member      {member[0]}, at {ctx.settings.public_url}/members\n  with             {member[1]}"
+            )
         _run_all(ctx)

@@ -7,7 +7,7 @@ press, campaigns are planned and sent, some stop. Only the clock is moved. The p
 import random
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from outreach.engines.fiction import (
     Person,
     invent_people,
 )
+from outreach.engines.neighbours import Neighbours
 from outreach.mail.smtp import SmtpTransport
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, release_waiting
@@ -59,10 +60,12 @@ _CLIENT = Client(ip="192.0.2.1", browser="Demonstration")
 
 @dataclass(frozen=True)
 class SignIn:
-    """How to look around: one account that holds every role."""
+    """How to look around: one account that holds every role of staff, and one member's."""
 
     address: str
     password: str
+    member: str
+    member_password: str
 
 
 class Demonstration:
@@ -88,6 +91,7 @@ class Demonstration:
         self._go_to(_DAYS)
         password = self._set_up()
         journal = WorkerJournal(self._worker.journals, self._worker.name)
+        neighbours = Neighbours(self.ctx, self._actor, lambda: self._send(journal))
         people = invent_people(self._dice, _PEOPLE)
         by_day: dict[int, list[Person]] = {}
         for person in people:
@@ -103,13 +107,14 @@ class Demonstration:
                 act()
             self._campaigns_of(day, journal)
             self._leave(day)
+            neighbours.live(day)
         self._clock.unlink(missing_ok=True)
         self._come(journal)
         while seal(self.ctx, 0) is not None:
             pass
         journal.close()
         self.ctx.db.dispose()
-        return SignIn(_ADA, password)
+        return SignIn(_ADA, password, *neighbours.sign_in)
 
     def _go_to(self, days_ago: int) -> None:
         self._clock.write_text(str(-days_ago * _DAY_SECONDS))
@@ -291,6 +296,6 @@ def _in_days(now: int, days: int) -> str:
 
 
 def keep_sign_in(path: Path, sign_in: SignIn) -> None:
-    """Write how to sign in beside the data, readable by its owner only."""
+    """Write how to sign in beside the data, readable by its owner only: staff first, then a member."""
     path.touch(mode=0o600)
-    path.write_text(f"{sign_in.address}\n{sign_in.password}\n")
+    path.write_text("\n".join(astuple(sign_in)) + "\n")

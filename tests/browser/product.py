@@ -27,8 +27,14 @@ class Product:
 
     @property
     def sign_in(self) -> tuple[str, str]:
-        """The demonstration's address and password."""
-        address, password = (self.instance / "sign-in.txt").read_text().split()
+        """Address and password of the demonstration's staff."""
+        address, password, *_ = (self.instance / "sign-in.txt").read_text().split()
+        return address, password
+
+    @property
+    def member_sign_in(self) -> tuple[str, str]:
+        """Address and password of a member of the demonstration."""
+        *_, address, password = (self.instance / "sign-in.txt").read_text().split()
         return address, password
 
     @property
