@@ -13,8 +13,8 @@ from outreach.services.connect_links import MOST_LIVE, list_links, make_link
 from outreach.services.context import Context
 from outreach.store.schema.members import connect_link, member
 from tests.factories import World
+from tests.services.asking import asked
 from tests.services.people import count
-from tests.services.test_connect import asked
 from tests.web.conftest import Browser
 
 _SVG = "{http://www.w3.org/2000/svg}"

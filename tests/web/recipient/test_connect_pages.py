@@ -15,8 +15,8 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import request
 from outreach.store.schema.members import invitation, member
 from tests.factories import MadeMember, World
+from tests.services.asking import asked
 from tests.services.people import count
-from tests.services.test_connect import asked
 from tests.web.conftest import Browser
 
 STATIC = Path(__file__).parents[3] / "static"
