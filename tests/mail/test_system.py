@@ -30,6 +30,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "topics": [TOPIC, {**TOPIC, "title": "News", "wording": "I would like news.", "ratio_k": 0}],
         "confirm_url": "https://mail.example.org/confirm/t1.abc",
     },
+    "account": {**SHARED, "url": "https://mail.example.org/members/choose/t1.abc", "minutes": 30, "is_new": True},
     "fresh-link": {**SHARED, "topic": "Garden <tips>", "url": "https://mail.example.org/stop/t1.abc"},
     "staff-password": {**SHARED, "name": "Ann", "url": "https://mail.example.org/password/t1.abc", "hours": 24},
     "staff-reset": {**SHARED, "name": "", "url": "https://mail.example.org/password/t1.abc", "hours": 1},
