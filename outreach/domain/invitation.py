@@ -99,7 +99,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one member's invitations within LOOK_BACK_DAYS, connect links included. `refused`: declined,
+    """What became of one member's invitations within LOOK_BACK_DAYS, by hand and by mail. `refused`: declined,
     never or reported; `reported` is among them.
     """
 

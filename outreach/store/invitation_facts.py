@@ -103,9 +103,18 @@ def _of(
         promotional=rule.caps.promotional,
         total=(*rule.caps.total, *ceiling, *own),
         zone=row.timezone,
-        quiet_from=rule.quiet_from if row.quiet_from is None else row.quiet_from,
-        quiet_to=rule.quiet_to if row.quiet_to is None else row.quiet_to,
+        **_quiet(row, rule),
     )
+
+
+def _quiet(row: Row[Any], rule: Rule) -> dict[str, int]:
+    """The person's quiet hours. A question asked through a connect link knows none: its reader waits for it."""
+    if row.way == Way.LINK:
+        return {}
+    return {
+        "quiet_from": rule.quiet_from if row.quiet_from is None else row.quiet_from,
+        "quiet_to": rule.quiet_to if row.quiet_to is None else row.quiet_to,
+    }
 
 
 def _may_mail(row: Row[Any], policy: Policy) -> bool:

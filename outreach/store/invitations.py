@@ -27,15 +27,19 @@ def policy_now(conn: Connection) -> Policy:
     )
 
 
+_JUDGED = (invitation.c.way != "link", invitation.c.answered > func.coalesce(member.c.judged_from, 0))
 RECORD = tuple(
-    func.coalesce(func.sum(case((and_(is_such, invitation.c.answered > func.coalesce(member.c.judged_from, 0)), 1))), 0)
+    func.coalesce(func.sum(case((and_(is_such, *_JUDGED), 1))), 0)
     for is_such in (
         invitation.c.answer == "accepted",
         invitation.c.answer.in_(sorted(REFUSALS)),
         invitation.c.report.is_not(None),
     )
 )
-"""Sums that make a Record, of invitations joined to their members; only answers since an officer restored them."""
+"""Sums that make a Record, of invitations joined to their members; only answers since an officer restored them.
+
+What came through a connect link counts for nothing here: whoever typed the address there, it was not its owner.
+"""
 
 
 def record_of(conn: Connection, member_id: int, now: int) -> Record:
