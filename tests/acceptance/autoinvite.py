@@ -123,7 +123,7 @@ def _watching(
             reached.append(f"{request.method} {request.url}")
 
     context.on("request", note)
-    context.on("response", answers.append)
+    context.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108  Playwright marks what it is given
     yield context, reached
     for answer in answers:
         tally.look(f"the address of {urlsplit(answer.url).path[:20]}", answer.url)

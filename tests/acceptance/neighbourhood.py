@@ -60,7 +60,7 @@ class Neighbourhood:
         assert "/home" in page.url, page.url
         page = admin.get("/settings")
         admin.send(page, page.form_with("quiet_from"), quiet_from="00:00", quiet_to="00:00")
-        page = admin.get("/invitations/policy")
+        page = admin.get("/invitations/policy/change")
         form = page.form_with("by_mail", "reason")
         page = admin.send(page, form, by_mail="y", reason="Members asked for it, and we look at refusals every week")
         assert page.status == 200, page.text[-2000:]
