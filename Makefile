@@ -1,10 +1,10 @@
-# run · test · check · demo · acceptance · bench · screenshots · lock
+# run · test · check · demo · acceptance · acceptance-autoinvite · bench · screenshots · lock
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check acceptance bench screenshots translations lock venv dev debian clean
+.PHONY: run demo test check acceptance acceptance-autoinvite bench screenshots translations lock venv dev debian clean
 
 ## the product on its embedded default: SQLite, the demo mailbox, no other service
 run: venv translations
@@ -27,6 +27,10 @@ check: dev
 
 acceptance: dev debian translations
 	$(BIN)/python -m tests.acceptance
+
+## the link of 2007, hostile sites and a scanner against the running product
+acceptance-autoinvite: dev debian translations
+	$(BIN)/python -m tests.acceptance.autoinvite
 
 ## what the doors tell by the time they take
 bench: dev translations
