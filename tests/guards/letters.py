@@ -25,9 +25,10 @@ class Letter:
     source: str
 
 
-def read_letters(mailbox: Path, *, every: int = 1) -> list[Letter]:
-    """The mails of the Maildir, newest first; of many, each `every`th."""
-    return [_read(path) for path in sorted((mailbox / "new").iterdir(), reverse=True)[::every]]
+def read_letters(mailbox: Path, *, every: int = 1, holding: bytes = b"") -> list[Letter]:
+    """The mails of the Maildir, newest first; of many, each `every`th, or those in whose source `holding` occurs."""
+    paths = sorted((mailbox / "new").iterdir(), reverse=True)[::every]
+    return [_read(path) for path in paths if holding in path.read_bytes()]
 
 
 def recipients(mailbox: Path) -> set[str]:
@@ -49,7 +50,7 @@ def _read(path: Path) -> Letter:
         to=str(mail["X-Envelope-To"]),
         sender=str(mail["From"]),
         subject=str(mail["Subject"]),
-        is_campaign="List-Unsubscribe" in mail,
+        is_campaign="List-Id" in mail,
         links=tuple(dict.fromkeys(found)),
         source=octets.decode("utf-8", "replace"),
     )

@@ -80,7 +80,8 @@ def test_every_answer_has_the_other_headers(visits: list[Visit]) -> None:
 
 
 def test_pages_with_a_token_send_no_referrer(visits: list[Visit]) -> None:
-    with_token = [v for v in visits if v.url.startswith(("/stop/", "/why/", "/confirm/", "/password/", "/set-up/"))]
+    starts = ("/stop/", "/why/", "/confirm/", "/password/", "/set-up/", "/invitation/", "/hand/")
+    with_token = [v for v in visits if v.url.startswith(starts)]
     assert len(with_token) > 50
     for visit in with_token:
         assert dict(visit.headers)["Referrer-Policy"] == "no-referrer", visit

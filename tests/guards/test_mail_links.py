@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from outreach.domain.tokens import MAIL_POWERS, Purpose, purpose_of
 from outreach.services.context import Context
 from outreach.store.schema.consents import consent
+from outreach.store.schema.members import connection
 from tests.guards.letters import Letter, read_letters
 from tests.guards.material import gather
 from tests.guards.pages import ADDRESS, Form, Page
@@ -24,8 +25,13 @@ ACTS = {"recipient.one_click", "recipient.press", "recipient.change"}
 PUTS_BACK = {"recipient.undo"}
 # Behind a mail that asks: the question, and no more.
 QUESTION = {"recipient.confirm_page", "recipient.answer", "recipient.never_page", "recipient.never"}
+# Behind a mail that invites: the invitation, every way to refuse it, and the way to an account; accepting is not there.
+INVITATION_SHOWS = {"recipient.invitation", "recipient.invitation_choice", "recipient.report_page"}
+INVITATION_SHOWS |= {"recipient.accept_page"}
+REFUSES = {"recipient.decline_invitation", "recipient.never_invitation", "recipient.report_invitation"}
+ASKS = {"recipient.later_invitation", "member.start_now"}  # for a reminder; for a link to the address typed there
 # Where every page of ours leads anybody.
-PUBLIC = {"recipient.start", "recipient.sign_up_page"}
+PUBLIC = {"recipient.start", "recipient.sign_up_page", "member.sign_in"}
 
 _STATES = ("granted", "paused", "pending", "none", "expired", "withdrawn")
 
@@ -44,23 +50,38 @@ def _endpoint(site: Flask, url: str, method: str) -> str:
 
 
 def _tokens_of(letter: Letter) -> list[str]:
-    return [url.rsplit("/", 1)[1] for url in letter.links]
+    return [part for url in letter.links for part in urlsplit(url).path.split("/") if purpose_of(part)]
+
+
+def _is_question(letter: Letter) -> bool:
+    return Purpose.CONFIRM in {purpose_of(token) for token in _tokens_of(letter)}
 
 
 def test_a_campaigns_mail_holds_links_that_stop_and_explain_only(letters: list[Letter]) -> None:
     campaigns = [letter for letter in letters if letter.is_campaign]
     assert len(campaigns) > 20
     for letter in campaigns:
+        assert len(letter.links) == 2
         assert {purpose_of(token) for token in _tokens_of(letter)} == {Purpose.STOP, Purpose.WHY}
         assert Purpose.STOP.powers | Purpose.WHY.powers <= MAIL_POWERS
         assert len(set(_tokens_of(letter))) == 2
 
 
 def test_a_mail_that_asks_holds_one_link_and_nothing_else(letters: list[Letter]) -> None:
-    questions = [letter for letter in letters if "confirm" in letter.subject]
+    questions = [letter for letter in letters if _is_question(letter)]
     assert len(questions) > 5
     for letter in questions:
         assert [purpose_of(token) for token in _tokens_of(letter)] == [Purpose.CONFIRM]
+
+
+def test_a_mail_that_invites_holds_links_that_show_and_refuse_only(lived: Path) -> None:
+    invitations = read_letters(lived / "instance" / "mailbox", holding=b"would like to connect with you")
+    assert len(invitations) > 2
+    for letter in invitations:
+        purposes = [purpose_of(token) for token in _tokens_of(letter)]
+        assert sorted(str(purpose) for purpose in purposes) == ["invitation"] * 4 + ["stop"]
+        assert len(letter.links) == 5
+        assert Purpose.INVITATION.powers <= MAIL_POWERS
 
 
 def test_links_hold_no_address(letters: list[Letter]) -> None:
@@ -125,10 +146,29 @@ def test_what_a_stranger_stopped_nobody_else_can_undo(site: Flask, house: Contex
 
 
 def test_behind_a_question_is_only_the_question(site: Flask, letters: list[Letter]) -> None:
-    for letter in [letter for letter in letters if not letter.is_campaign][:8]:
+    for letter in [letter for letter in letters if _is_question(letter)][:8]:
         shown, forms = _reach(site, browser(site, VISITOR), list(letter.links))
         assert shown <= QUESTION | PUBLIC
         assert {_endpoint(site, url, form.method.upper()) for url, form in forms} <= QUESTION
+
+
+def test_a_stranger_with_an_invitations_mail_can_only_refuse(site: Flask, house: Context) -> None:
+    page = f"/invitation/{gather(house).tokens['invitation'][0]}"
+    client = browser(site, VISITOR)
+    links = [page, *(f"{page}/{part}" for part in ("decline", "never", "report"))]
+    shown, forms = _reach(site, client, links)
+    assert shown <= INVITATION_SHOWS | PUBLIC
+    assert REFUSES <= {_endpoint(site, url, form.method.upper()) for url, form in forms} <= REFUSES | ASKS
+    for path in (*links, f"{page}/accept"):
+        assert ADDRESS.findall(client.get(path).text.replace("privacy@northfield.example", "")) == []
+    before, connected = _all_states(house), _connections(house)
+    for url, form in forms:
+        if _endpoint(site, url, "POST") in REFUSES:
+            assert client.post(url, data=dict([*form.fields, ("why", "unwanted")])).status_code == 303
+            _assert_only_less(before, _all_states(house))
+            assert _connections(house) == connected
+    again, _ = _reach(site, client, links)
+    assert again <= INVITATION_SHOWS | PUBLIC
 
 
 def test_a_token_opens_nothing_but_its_own_door(site: Flask, house: Context) -> None:
@@ -141,6 +181,12 @@ def test_a_token_opens_nothing_but_its_own_door(site: Flask, house: Context) -> 
                     continue
                 status = client.get(f"/{place}/{token}").status_code
                 assert status == (409 if place == "set-up" else 404), (own, place)  # 409: set up already
+
+
+def _connections(house: Context) -> list[tuple[int, int | None]]:
+    with house.db.reading() as conn:
+        rows = conn.execute(select(connection.c.id, connection.c.ended).order_by(connection.c.id))
+        return [(row.id, row.ended) for row in rows]
 
 
 def _all_states(house: Context) -> dict[tuple[int, int], tuple[str, int | None]]:
