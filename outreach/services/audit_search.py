@@ -21,11 +21,13 @@ from outreach.store.contacts import find_by_address, find_by_code
 from outreach.store.schema.audit import audit_entry, audit_leaf
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import topic
+from outreach.store.schema.members import member
 from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import contact, mailbox
 
 PAGE = 50
 _STAFF = re.compile("staff:([0-9a-f]{32})")
+_MEMBER = re.compile("member:([0-9a-f]{32})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class Search:
 class EntryView:
     """An entry as an officer reads it. `place`: in the log, from 0; None while it waits to be sealed.
 
-    `actor_name`: who that is, where it is a member of staff we know; `topic_name`, `campaign_name` likewise.
+    `actor_name`: the name of a member of staff, or the code of a member, if known; `topic_name`, `campaign_name` too.
     """
 
     id: int
@@ -207,7 +209,8 @@ def _matching(search: Search) -> Select[Any]:
 
 
 def _views(conn: Connection, ctx: Context, rows: Sequence[Any]) -> list[EntryView]:
-    names = _staff_names(conn, ctx, {row.actor for row in rows})
+    actors = {row.actor for row in rows}
+    names = _staff_names(conn, ctx, actors) | _member_codes(conn, actors)
     topics = _names(conn, topic, {row.topic for row in rows if row.topic})
     campaigns = _names(conn, campaign, {row.campaign for row in rows if row.campaign})
     return [
@@ -246,6 +249,15 @@ def _staff_names(conn: Connection, ctx: Context, actors: set[str]) -> dict[str, 
     keys = ContactKeys(ctx.keyring, conn)
     keys.load(row.id for row in rows)
     return {f"staff:{row.ref.hex()}": str(keys.facts(row.id, row.fields_box).get("name", "")) for row in rows}
+
+
+def _member_codes(conn: Connection, actors: set[str]) -> dict[str, str]:
+    """The codes of members among `actors` ("member:<ref hex>"): never their names."""
+    refs = [bytes.fromhex(found[1]) for name in actors if (found := _MEMBER.fullmatch(name))]
+    if not refs:
+        return {}
+    query = select(member.c.ref, member.c.code).where(member.c.ref.in_(refs))
+    return {f"member:{row.ref.hex()}": row.code for row in conn.execute(query)}
 
 
 def _by_address(conn: Connection, ctx: Context, address: addresses.Address) -> Found:

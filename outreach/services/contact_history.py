@@ -1,4 +1,4 @@
-"""All that is held about one contact, for an officer: consents, their events with evidence, mails and bars.
+"""All that is held about one contact, for an officer: consents, their events with evidence, mails, bars, invitations.
 
 Reading it is itself audited (`contact.read`). The address stays masked, in evidence too.
 """
@@ -15,6 +15,7 @@ from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import NotFoundError
 from outreach.services.bars import BarView, bars_on
+from outreach.services.contact_invitations import PersonToPerson, person_to_person
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
@@ -24,7 +25,7 @@ from outreach.store.schema.people import contact, mailbox
 
 MESSAGES = 100
 _INSTANTS = frozenset({"at", "issued", "received", "requested", "given", "shown", "pressed"})
-_LINK = re.compile(r"(/(?:confirm|stop|why|undo|set-up|password)/)[A-Za-z0-9_.-]+")
+_LINK = re.compile(r"(/(?:confirm|stop|why|undo|set-up|password|choose|invitation|hand|connection)/)[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class ContactHistory:
     events: tuple[EventView, ...]
     messages: tuple[MessageView, ...]
     bars: tuple[BarView, ...]
+    others: PersonToPerson
 
 
 def contact_history(ctx: Context, actor: Actor, ref: bytes) -> ContactHistory:
@@ -141,6 +143,7 @@ def contact_history(ctx: Context, actor: Actor, ref: bytes) -> ContactHistory:
             events=tuple(events_of(conn, keys, row.id)),
             messages=tuple(_messages(conn, row.id)),
             bars=tuple(bars_on(conn, (row.address_key, row.mailbox_key))),
+            others=person_to_person(conn, row.id, row.mailbox),
         )
 
 

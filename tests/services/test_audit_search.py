@@ -16,6 +16,7 @@ from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
+from outreach.store.schema.members import member
 from outreach.store.schema.people import suppression
 from tests.factories import World
 
@@ -97,6 +98,15 @@ def test_staff_are_shown_by_name(ctx: Context, world: World) -> None:
         assert row is not None
         record(conn, 1, Entry(kind="topic.created", actor=f"staff:{row.ref.hex()}"))
     assert search_entries(ctx, OFFICER, Search()).entries[0].actor_name == "Anna Berg"
+
+
+def test_members_are_shown_by_code_and_never_by_name(ctx: Context, world: World) -> None:
+    made = world.member(ANNA, "Anna Berg")
+    write(ctx, 1, Entry(kind="invitation.asked", actor=made.actor.name, contact=made.person.ref))
+    (entry,) = search_entries(ctx, OFFICER, Search(actor=made.actor.name)).entries
+    with ctx.db.reading() as conn:
+        assert entry.actor_name == conn.execute(select(member.c.code)).scalar_one()
+    assert "Anna" not in repr(entry)
 
 
 def test_an_address_typed_in_full_finds_its_contact_first(ctx: Context, world: World) -> None:

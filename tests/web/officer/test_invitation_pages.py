@@ -239,3 +239,22 @@ def test_acting_asks_for_the_password_again(ctx: Context, officer: Browser, anna
     posted = officer.submit(target, {**RULES, "answer": "lifted"})
     assert posted.location.startswith("/account/prove")
     assert kinds(ctx) == before
+
+
+def test_the_log_and_a_contacts_page_name_members_by_code(
+    ctx: Context, world: World, officer: Browser, anna: MadeMember
+) -> None:
+    person = world.person()
+    invited(ctx, anna, "reported", way="mail", mailbox=person.mailbox, report="unknown_person")
+    suspend_by_rule(ctx, anna)
+    appeals.write_appeal(ctx, anna.actor, WORDS)
+    code = code_of(ctx, anna)
+    log = officer.page("/compliance/log?kind=member.")
+    assert f'member <span class="mono">{code}</span>' in log
+    received = officer.page(f"/compliance/contacts/{person.ref.hex()}")
+    assert code in received
+    assert "report: does not know this person" in received
+    made = officer.page(f"/compliance/contacts/{anna.person.ref.hex()}")
+    assert "inviting suspended" in made
+    assert "None to this mailbox." in made
+    assert "Anna" not in log + received + made
