@@ -4,6 +4,7 @@ No link, address, phone number or mark-up: a mail from the site's own address mu
 (listmonk #1133). Text is folded first (Unicode NFKC, invisible characters gone), so that look-alikes do not slip past.
 """
 
+import itertools
 import re
 import unicodedata
 from enum import StrEnum
@@ -15,11 +16,18 @@ LONGEST_NAME = 60
 
 _JOINERS = "\u200c\u200d"  # Persian words and joined emoji need them; they join nothing that we look for
 _DOT_OF_IDNA = re.compile("\u3002(?=[a-z])", re.IGNORECASE)  # RFC 3490 §3.1 reads it as a full stop
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"  # drawn as nothing
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
+_MARKS = 4  # more on one letter, and they are drawn over the lines above and below
+_ENDINGS = "com|org|net|info|io|eu|uk|de|se|nl"
 _WEB = re.compile(
-    r"://|\bwww\b|[^\W_]\.[^\W\d_]{2,}|\w\s*[(\[{]\s*(?:dot|\.)\s*[)\]}]\s*\w|\b\w+ dot (?:com|org|net)\b", re.I
+    r"://|\bwww\b|\b(?:https?|ftp|mailto|tel)\s*:|\b\d{1,3}(?:\.\d{1,3}){3}\b"
+    r"|[^\s.]\.[^\W\d_][^\s.,;:!?)\]'\"’”]|\w\s+\.\s*[^\W\d_]{2}"
+    rf"|\w\s*[(\[{{]\s*(?:dot|\.)\s*[)\]}}]\s*\w|\b\w+ dot (?:{_ENDINGS})\b",
+    re.I,
 )
 _ADDRESS = re.compile(r"@|\w\s*[(\[{]\s*at\s*[)\]}]\s*\w", re.IGNORECASE)
-_PHONE = re.compile(r"(?:\d[\s().\-/+_]*){7,}")
+_PHONE = re.compile(r"(?:\d[\s().\-/+_~*·•‐‑‒–—―−]*){7,}")
 _MARKUP = re.compile(r"[<>]|\]\s*\(|&(?:#\w+|\w+);")
 
 
@@ -68,10 +76,11 @@ def check_name(text: str) -> str:
 
 
 def _checked(text: str, field: str, longest: int) -> str:
-    shown = unicodedata.normalize("NFC", "\n".join(" ".join(line.split()) for line in text.strip().splitlines()))
+    lines = "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
+    shown = unicodedata.normalize("NFC", re.sub("\n{3,}", "\n\n", lines))
     if len(shown) > longest:
         raise PlainWordsError(Fault.TOO_LONG, field)
-    if any(unicodedata.category(one) in {"Cc", "Cf", "Co", "Cs", "Cn"} and one not in _JOINERS + "\n" for one in shown):
+    if any(_is_unseen(one) for one in shown) or _is_piled_up(shown):
         raise PlainWordsError(Fault.UNSEEN, field)
     fault = _fault(shown)
     if fault is not None:
@@ -84,3 +93,13 @@ def _fault(shown: str) -> Fault | None:
     folded = _DOT_OF_IDNA.sub(".", folded)
     looks = ((Fault.ADDRESS, _ADDRESS), (Fault.WEB, _WEB), (Fault.PHONE, _PHONE), (Fault.MARKUP, _MARKUP))
     return next((fault for fault, pattern in looks if pattern.search(folded)), None)
+
+
+def _is_unseen(one: str) -> bool:
+    return one in _BLANK or (unicodedata.category(one) in _UNSEEN and one not in _JOINERS + "\n")
+
+
+def _is_piled_up(shown: str) -> bool:
+    """Whether more marks than any language needs stand on one letter."""
+    kinds = ((unicodedata.category(one) in {"Mn", "Me"}) for one in shown)
+    return any(is_mark and len(list(run)) > _MARKS for is_mark, run in itertools.groupby(kinds))
