@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from outreach.domain.plain_words import (
@@ -120,12 +120,13 @@ def _tries(check: object, text: str) -> str | None:
         return None
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=220), check=st.sampled_from([check_note, check_name]))
 @example(text="a\u0345\u0345", check=check_note)
 def test_what_passed_passes_again_unchanged_and_holds_nothing_forbidden(text: str, check: object) -> None:
     once = _tries(check, text)
-    assume(once is not None)
-    assert once is not None
+    if once is None:
+        return
     assert _tries(check, once) == once
     folded = unicodedata.normalize("NFKC", once)
     assert not {"<", ">", "@"} & set(folded)
@@ -138,6 +139,7 @@ _around = st.text(alphabet="abc ,!?", max_size=20)
 _dots = st.sampled_from([".", "．", "․", "｡", "。"])
 
 
+@settings(deadline=None)
 @given(before=_around, name=_letters, dot=_dots, ending=st.text("abcdefghij", min_size=2, max_size=8), after=_around)
 def test_no_domain_passes_with_any_dot_and_any_words_around(
     before: str, name: str, dot: str, ending: str, after: str
@@ -145,6 +147,7 @@ def test_no_domain_passes_with_any_dot_and_any_words_around(
     assert _tries(check_note, f"{before} {name}{dot}{ending} {after}") is None
 
 
+@settings(deadline=None)
 @given(
     digits=st.lists(st.sampled_from("0123456789"), min_size=7, max_size=12),
     between=st.lists(st.sampled_from(["", " ", "-", ".", "/", "(", ")", "–", "  "]), min_size=12, max_size=12),
