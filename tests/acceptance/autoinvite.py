@@ -217,7 +217,7 @@ def _click_while_signed_in(house: Neighbourhood, chromium: Chromium, link: str, 
 
 def _fifty_links(house: Neighbourhood, tally: Tally) -> None:
     """A stranger types one address into the links of several owners, as the form itself asks, button and all."""
-    mails = len(house.letters())
+    mails, victims = len(house.letters()), len(house.letters("victim"))
     links = []
     for number in range(OWNERS):
         house.join(f"owner{number}")
@@ -232,7 +232,7 @@ def _fifty_links(house: Neighbourhood, tally: Tally) -> None:
         tally.attempts += 1
     house.rest()
     tally.victim = len(house.letters("victim"))
-    tally.sent += len(house.letters()) - mails - tally.victim
+    tally.sent += len(house.letters()) - mails - (tally.victim - victims)
 
 
 def main() -> int:
