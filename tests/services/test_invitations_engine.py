@@ -1,12 +1,17 @@
 """The engine alone looks up who is invited: it mails, withholds with a reason, or waits, and time erases."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
 
+from outreach.domain.errors import OutreachError
 from outreach.domain.frequency import Cap
-from outreach.domain.invitation import Way
+from outreach.domain.invitation import Report, Way
 from outreach.services import answers
 from outreach.services.context import Context
 from outreach.services.invitations import expire_invitations, process_invitations
@@ -250,3 +255,55 @@ def test_a_bar_put_after_the_press_counts(ctx: Context, world: World, alice: Mad
         conn.execute(insert(suppression).values(bar))
     process_invitations(ctx)
     assert mails(ctx) == [("withheld", "bounce")]
+
+
+def at_once(*acts: Any) -> list[Any]:
+    """Run `acts` in threads that start together; what each returned, or the error it raised."""
+    gate = threading.Barrier(len(acts))
+
+    def run(act: Any) -> Any:
+        gate.wait()
+        try:
+            return act()
+        except OutreachError as error:
+            return error
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+def test_presses_at_the_same_instant_do_not_pass_the_allowance_together(ctx: Context, alice: MadeMember) -> None:
+    set_policy(ctx, a_day=2)
+    people = [f"person{n}@example.net" for n in range(6)]
+    said = at_once(*(partial(send_invitation, ctx, alice.actor, draft(one)) for one in people))
+    assert sum(isinstance(one, bytes) for one in said) == 2
+    assert count(ctx, invitation) == 2
+
+
+def test_reports_at_the_same_instant_are_all_counted(ctx: Context, alice: MadeMember) -> None:
+    tokens = [mailed(ctx, alice.actor, f"person{n}@example.net") for n in range(4)]
+    at_once(*(partial(answers.report, ctx, token, Report.UNWANTED) for token in tokens))
+    assert count(ctx, audit_entry, audit_entry.c.kind == "member.suspended") == 1
+
+
+def test_engines_at_the_same_instant_mail_one_mailbox_once(ctx: Context, alice: MadeMember, carol: MadeMember) -> None:
+    set_policy(ctx, recipient=Cap(1, 30 * DAY), a_day=50)
+    for who in (alice, carol, alice, carol):
+        send_invitation(ctx, who.actor, draft())
+    at_once(*(partial(process_invitations, ctx) for _ in range(3)))
+    assert [state for state, _ in mails(ctx)].count("planned") == 1
+
+
+def test_answers_and_the_clock_at_the_same_instant_end_it_once(ctx: Context, alice: MadeMember) -> None:
+    token = mailed(ctx, alice.actor)
+    move_clock(ctx, KEPT + 60)
+    at_once(
+        partial(answers.decline, ctx, token),
+        partial(answers.never, ctx, token),
+        partial(expire_invitations, ctx),
+        partial(answers.report, ctx, token, Report.HARASSMENT),
+    )
+    expire_invitations(ctx)
+    assert answers.view_invitation(ctx, token).answer == "never"
+    assert count(ctx, audit_entry, audit_entry.c.kind == "contact.erased") == 1
+    assert count(ctx, contact_key) == 1
