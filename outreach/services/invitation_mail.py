@@ -132,4 +132,4 @@ def sender_name(conn: Connection) -> str:
 def day(instant: int, house: House, locale: str) -> str:
     """A date in words, in the organisation's time zone."""
     local = datetime.fromtimestamp(instant / _SECOND, UTC).astimezone(ZoneInfo(house.timezone))
-    return format_date(local.date(), "long", locale)
+    return format_date(local.date(), "d MMMM y", locale)
