@@ -221,12 +221,14 @@ class Inviting(RuleBasedStateMachine):
             self.stopped.setdefault(name, self.line.now())
 
     @precondition(lambda self: any(one.token for one in self.seen))
-    @rule(which=places, is_wished=st.sampled_from([True, True, False]))
-    def remind(self, which: int, *, is_wished: bool) -> None:
+    @rule(which=places, is_wished=st.booleans(), is_later=st.booleans())
+    def remind(self, which: int, *, is_wished: bool, is_later: bool) -> None:
         tokens = [one for one in self.seen if one.token]
-        one = tokens[which % len(tokens)]
+        one = tokens[-1 - which % len(tokens)]
         if is_wished:
             self._ask_later(one)
+        if is_later:  # when the caps have room again
+            self.time_passes(24 * 7 + 1)
         ref = answers.view_invitation(self.ctx, one.token).ref
         inviter = next(who for who in self.members if self._name(who) == one.inviter)
         try:
@@ -256,6 +258,7 @@ class Inviting(RuleBasedStateMachine):
             self.invite_by_mail(who, 0, is_delivered=True)
         self.line.rounds(6)
 
+    @precondition(lambda self: not self.stopped)
     @rule(who=inviters, where=places, is_planned=st.booleans())
     def suspend_between_press_and_mail(self, who: int, where: int, *, is_planned: bool) -> None:
         """Three whom a member handed links to report them, while mails they pressed for are on their way."""
@@ -274,6 +277,20 @@ class Inviting(RuleBasedStateMachine):
         self.results = list(results)
         process_invitations(self.ctx)
         self.line.rounds(6)
+
+    @precondition(lambda self: any(one.token for one in self.seen))
+    @rule(which=places)
+    def never_and_then_everybody_invites_again(self, which: int) -> None:
+        tokens = [one for one in self.seen if one.token]
+        one = tokens[which % len(tokens)]
+        self._answer(one, "never")
+        spellings = [
+            where for where, typed in enumerate(self.addresses) if addresses.parse(typed).mailbox == one.mailbox
+        ]
+        for who in range(3):
+            for where in spellings:
+                self.invite_by_mail(who, where, is_delivered=False)
+        self.deliver([])
 
     @rule(results=st.lists(st.sampled_from(RESULTS), max_size=2))
     def deliver_without_the_engine(self, results: list[Result]) -> None:
