@@ -21,6 +21,15 @@ HAND_DAYS = 30
 CONNECT_DAYS = 7
 """How long the mail that a connect link brings can be confirmed: as long as any confirmation."""
 
+CONNECT_ASKS_A_DAY = 20
+CONNECT_ASKS_A_MONTH = 60
+"""Asks through all connect links of one owner that the engine takes in 24 hours and in 30 days, but for those whose
+asker confirmed. More of them wait, as those of a full network do: an owner can type at her own link too."""
+
+CONNECT_REPORTS = 3
+CONNECT_REPORT_DAYS = 30
+"""A connect link is switched off once so many mailboxes reported what came through it, within so many days."""
+
 LOOK_BACK_DAYS = 90
 """Answers older than this no longer count for or against an inviter."""
 
@@ -99,13 +108,17 @@ class Policy:
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one member's invitations within LOOK_BACK_DAYS, by hand and by mail. `refused`: declined,
-    never or reported; `reported` is among them.
+    """What became of the invitations one member had mailed within LOOK_BACK_DAYS.
+
+    Those passed on by hand are not among them, for whoever made the link can answer it too, nor what came through a
+    connect link. `refused`: declined, never or reported; `reported` is among them. `unaccepted`: whose time is over
+    without a yes, refused and silent alike, less those taken back.
     """
 
     accepted: int = 0
     refused: int = 0
     reported: int = 0
+    unaccepted: int = 0
 
     @property
     def answered(self) -> int:
@@ -115,6 +128,12 @@ class Record:
     def refused_share(self) -> float:
         """Refused among answered, 0 while nobody answered."""
         return self.refused / self.answered if self.answered else 0.0
+
+    @property
+    def unaccepted_share(self) -> float:
+        """Unaccepted among those that are over, 0 while none is."""
+        over = self.accepted + self.unaccepted
+        return self.unaccepted / over if over else 0.0
 
 
 @dataclass(frozen=True)
@@ -126,20 +145,18 @@ class Allowance:
 
 
 _FEW = 5
-"""Answers below which a share says nothing: one decline must not show in what its inviter is still allowed."""
+"""Invitations below which a share says nothing."""
 
 
 def allowance(policy: Policy, record: Record) -> Allowance:
-    """The policy's caps, tightened by what became of earlier invitations.
+    """The policy's caps, tightened when invitations are not accepted: declining, reporting and silence weigh the same.
 
-    Each report halves them. So do more than half of at least five answers being refusals; more than three quarters
-    quarter them. At least 1 a day stays until a member is suspended.
+    The member reads their allowance, so it must not tell one from the other, nor before an invitation's time is over.
+    Of at least five, more than three quarters halve it, more than nine tenths quarter it; at least 1 a day stays.
     """
-    parts = 2**record.reported
-    if record.answered >= _FEW and record.refused_share > 0.75:
-        parts *= 4
-    elif record.answered >= _FEW and record.refused_share > 0.5:
-        parts *= 2
+    parts = 1
+    if record.accepted + record.unaccepted >= _FEW and record.unaccepted_share > 0.75:
+        parts = 4 if record.unaccepted_share > 0.9 else 2
     return Allowance(max(1, policy.a_day // parts), max(1, policy.a_month // parts))
 
 
