@@ -300,7 +300,7 @@ def _volumes(
 
 
 def _line(row: Any, policy: Policy) -> InviterLine:
-    judged = Record(int(row.accepted), int(row.refused), int(row.reported))
+    judged = Record(int(row.accepted), int(row.refused), int(row.reported), int(row.unaccepted))
     allowed = allowance(policy, judged)
     is_tightened = allowed != Allowance(policy.a_day, policy.a_month)
     state = "suspended" if row.suspended is not None else "tightened" if is_tightened else "free"

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, or_, select, update
 
 from outreach.domain.invitation import LOOK_BACK_DAYS, REFUSALS
-from outreach.store.invitations import DAY, RECORD
+from outreach.store.invitations import DAY, record_sums
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.members import appeal, invitation, member
@@ -53,7 +53,7 @@ def decided_since(conn: Connection, since: int) -> Sequence[Any]:
 
 def inviters(conn: Connection, now: int, *, limit: int, offset: int) -> Sequence[Any]:
     """Members worth an officer's look, worst first: ref, code, suspended, suspended_for, closed, has_appeal, by_hand,
-    by_mail, by_link, accepted, refused, reported.
+    by_mail, by_link, accepted, refused, reported, unaccepted.
 
     On top whoever waits for an answer to an appeal, then by reports, by the share of refusals, by how many were made.
     """
@@ -130,7 +130,7 @@ def _inviters(now: int) -> Select[Any]:
 
 
 def _sums(now: int) -> Select[Any]:
-    accepted, refused, reported = RECORD
+    accepted, refused, reported, unaccepted = record_sums(now)
     recent = (invitation.c.member == member.c.id) & (invitation.c.asked > now - LOOK_BACK_DAYS * DAY)
     return (
         select(
@@ -147,6 +147,7 @@ def _sums(now: int) -> Select[Any]:
             accepted.label("accepted"),
             refused.label("refused"),
             reported.label("reported"),
+            unaccepted.label("unaccepted"),
         )
         .select_from(member)
         .outerjoin(invitation, recent)

@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from outreach.domain.frequency import Cap
@@ -27,24 +27,27 @@ def policy_now(conn: Connection) -> Policy:
     )
 
 
-_JUDGED = (invitation.c.way != "link", invitation.c.answered > func.coalesce(member.c.judged_from, 0))
-RECORD = tuple(
-    func.coalesce(func.sum(case((and_(is_such, *_JUDGED), 1))), 0)
-    for is_such in (
-        invitation.c.answer == "accepted",
-        invitation.c.answer.in_(sorted(REFUSALS)),
-        invitation.c.report.is_not(None),
-    )
-)
-"""Sums that make a Record, of invitations joined to their members; only answers since an officer restored them.
+def record_sums(now: int) -> tuple[ColumnElement[int], ...]:
+    """Sums that make a Record, of invitations joined to their members; only those made since an officer restored them.
 
-What came through a connect link counts for nothing here: whoever typed the address there, it was not its owner.
-"""
+    By mail alone: an inviter can answer links passed on by hand, and what is typed at a connect link is not theirs.
+    """
+    mailed = (invitation.c.way == Way.MAIL, invitation.c.asked > func.coalesce(member.c.judged_from, 0))
+    is_over = invitation.c.expires <= now
+    answer = func.coalesce(invitation.c.answer, "")
+    is_unaccepted = and_(is_over, answer.not_in(["accepted", "cancelled"]), invitation.c.settled.is_(None))
+    kinds = (
+        answer == "accepted",
+        answer.in_(sorted(REFUSALS)),
+        invitation.c.report.is_not(None),
+        is_unaccepted,
+    )
+    return tuple(func.coalesce(func.sum(case((and_(is_such, *mailed), 1))), 0) for is_such in kinds)
 
 
 def record_of(conn: Connection, member_id: int, now: int) -> Record:
     """What became of a member's invitations of the last 90 days."""
-    query = select(*RECORD).select_from(invitation).join(member, member.c.id == invitation.c.member)
+    query = select(*record_sums(now)).select_from(invitation).join(member, member.c.id == invitation.c.member)
     recent = (invitation.c.member == member_id, invitation.c.asked > now - LOOK_BACK_DAYS * DAY)
     return Record(*(int(count) for count in conn.execute(query.where(*recent)).one()))
 

@@ -27,7 +27,10 @@ DAY = 24 * HOUR
 NOW = 1_000 * DAY
 
 records = st.builds(
-    lambda accepted, refused, reported: Record(accepted, refused + reported, reported),
+    lambda accepted, refused, reported, silent: Record(
+        accepted, refused + reported, reported, refused + reported + silent
+    ),
+    st.integers(0, 30),
     st.integers(0, 30),
     st.integers(0, 30),
     st.integers(0, 6),
@@ -137,22 +140,24 @@ def test_a_wait_for_counted_mails_is_exact(ledger: list[Past], recipient: Cap) -
 
 
 @settings(deadline=None)
-@given(record=records, more=st.sampled_from(["refused", "reported"]))
-def test_a_refusal_never_gives_more_and_one_a_day_stays(record: Record, more: str) -> None:
+@given(record=records, answered=st.integers(0, 30), reported=st.integers(0, 30))
+def test_an_allowance_never_grows_with_a_no_and_tells_none_from_silence(
+    record: Record, answered: int, reported: int
+) -> None:
     policy = Policy(a_day=8, a_month=40)
-    worse = replace(record, refused=record.refused + 1, reported=record.reported + (more == "reported"))
-    before, after = allowance(policy, record), allowance(policy, worse)
+    before = allowance(policy, record)
+    after = allowance(policy, replace(record, unaccepted=record.unaccepted + 1))
     assert 1 <= after.a_day <= before.a_day <= 8
     assert 1 <= after.a_month <= before.a_month <= 40
+    assert allowance(policy, replace(record, refused=answered, reported=reported)) == before
 
 
-def test_few_answers_tell_an_inviter_nothing_by_what_they_are_allowed() -> None:
+def test_an_allowance_tightens_with_what_is_not_accepted() -> None:
     policy = Policy(a_day=8, a_month=40)
-    for refused in range(5):
-        assert allowance(policy, Record(accepted=0, refused=refused)) == Allowance(8, 40)
-    assert allowance(policy, Record(accepted=2, refused=3)) == Allowance(4, 20)
-    assert allowance(policy, Record(accepted=0, refused=5)) == Allowance(2, 10)
-    assert allowance(policy, Record(accepted=9, refused=1, reported=1)) == Allowance(4, 20)
+    assert allowance(policy, Record(unaccepted=4)) == Allowance(8, 40)
+    assert allowance(policy, Record(accepted=1, unaccepted=3)) == Allowance(8, 40)
+    assert allowance(policy, Record(accepted=1, unaccepted=4)) == Allowance(4, 20)
+    assert allowance(policy, Record(unaccepted=5)) == Allowance(2, 10)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ _seconds = itertools.count(1)
 
 
 def invited(
-    ctx: Context, inviter: MadeMember, answer: str = "", *, way: str = "hand", days: float = 1, **more: Any
+    ctx: Context, inviter: MadeMember, answer: str = "", *, way: str = "mail", days: float = 1, **more: Any
 ) -> bytes:
     """An invitation made `days` ago, and answered a second later if `answer` is given; its ref."""
     ref = secrets.token_bytes(16)

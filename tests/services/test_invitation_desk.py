@@ -84,12 +84,12 @@ def lines(ctx: Context, page: int = 1) -> dict[bytes, InviterLine]:
 
 def test_volumes_are_counted_over_a_week_and_a_month(ctx: Context, world: World) -> None:
     alice, bob = world.member(), world.member()
-    invited(ctx, alice, "accepted", days=2)
-    invited(ctx, alice, "declined", days=2)
+    invited(ctx, alice, "accepted", way="hand", days=2)
+    invited(ctx, alice, "declined", way="hand", days=2)
     invited(ctx, bob, "never", way="link", days=6)
-    invited(ctx, bob, "reported", way="mail", days=20)
-    invited(ctx, bob, "expired", days=20)
-    invited(ctx, bob, days=29)
+    invited(ctx, bob, "reported", days=20)
+    invited(ctx, bob, "expired", way="hand", days=20)
+    invited(ctx, bob, way="hand", days=29)
     invited(ctx, bob, "accepted", days=31)
     week, month = see_volumes(ctx, OFFICER).volumes
     assert (week.days, week.by_hand, week.by_mail, week.by_link, week.made) == (7, 2, 0, 1, 3)
@@ -140,17 +140,33 @@ def test_mails_never_planned_are_counted_once_for_people_we_hold_and_for_others(
 
 def test_an_inviter_is_judged_by_the_numbers_the_rules_judge_by(ctx: Context, world: World) -> None:
     alice = world.member()
-    for answer in ("accepted", "accepted", "declined", "reported", "expired", ""):
+    for answer in ("accepted", "declined", "reported", "expired", "", "cancelled"):
         invited(ctx, alice, answer)
-    for answer in ("accepted", "reported"):  # whoever typed these at her link, it was not she
-        invited(ctx, alice, answer, way="link")
+    for way in ("hand", "link"):  # she could have answered the one, and typed nothing into the other
+        for answer in ("accepted", "reported"):
+            invited(ctx, alice, answer, way=way)
     invited(ctx, alice, "reported", days=91)
     line = lines(ctx)[alice.ref]
-    assert line.record == Record(accepted=2, refused=2, reported=1)
+    assert line.record == Record(accepted=1, refused=2, reported=1, unaccepted=4)
     with ctx.db.reading() as conn:
         assert line.record == record_of(conn, alice.id, ctx.db.now(conn))
-    assert (line.made, line.by_hand, line.by_link, line.refused_percent) == (8, 6, 2, 50)
+    assert (line.made, line.by_mail, line.by_hand, line.by_link, line.refused_percent) == (10, 6, 2, 2, 67)
     assert (line.state, line.allowed) == ("tightened", Allowance(2, 10))
+
+
+@pytest.mark.parametrize("answer", ["", "declined", "never", "reported", "expired"])
+def test_an_allowance_tells_nobodys_answer(ctx: Context, world: World, answer: str) -> None:
+    alice = world.member()
+    for _ in range(4):
+        invited(ctx, alice, "declined", way="hand")
+        invited(ctx, alice)
+    over = lines(ctx)[alice.ref].allowed
+    with ctx.db.reading() as conn:
+        later = ctx.db.now(conn) + 86_400_000_000
+    invited(ctx, alice, answer, expires=later)
+    assert lines(ctx)[alice.ref].allowed == over
+    move_clock(ctx, 2 * 86_400)
+    assert lines(ctx)[alice.ref].allowed == Allowance(1, 5)
 
 
 def test_inviters_go_by_a_code_alone(ctx: Context, world: World) -> None:
@@ -217,8 +233,8 @@ def test_as_many_statements_however_many_invite(
 
 def test_an_inviters_weeks_and_invitations_tell_no_more_than_numbers_and_answers(ctx: Context, world: World) -> None:
     alice, bob = world.member(), world.member()
-    refs = [invited(ctx, alice, answer, days=8) for answer in ("accepted", "reported", "")]
-    refs.append(invited(ctx, alice, "declined", days=1, way="mail"))
+    refs = [invited(ctx, alice, answer, way="hand", days=8) for answer in ("accepted", "reported", "")]
+    refs.append(invited(ctx, alice, "declined", days=1))
     invited(ctx, bob, "reported")
     view = see_inviter(ctx, OFFICER, alice.ref)
     assert [(week.made, week.accepted, week.refused, week.reported) for week in view.weeks if week.made] == [
@@ -289,7 +305,7 @@ def test_after_restoring_earlier_answers_count_no_more(ctx: Context, world: Worl
     assert lines(ctx)[alice.ref].state == "free"
     move_clock(ctx, 3 * 86_400)
     invited(ctx, alice, "declined", days=1)
-    assert lines(ctx)[alice.ref].record == Record(refused=1)
+    assert lines(ctx)[alice.ref].record == Record(refused=1, unaccepted=1)
     assert [act.kind for act in see_inviter(ctx, OFFICER, alice.ref).acts] == ["member.suspended", "member.restored"]
 
 
