@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, not_, or_, select
 from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
@@ -275,9 +275,12 @@ def _account_of(conn: Connection, mailbox_id: int) -> int | None:
 
 
 def _row_for(conn: Connection, member_id: int, mailbox_id: int) -> Row[Any] | None:
-    """The one invitation of an inviter and a mailbox."""
-    which = and_(invitation.c.member == member_id, invitation.c.mailbox == mailbox_id)
-    return conn.execute(select(invitation).where(which).with_for_update()).one_or_none()
+    """The invitation of an inviter and a mailbox: the inviter's own, else the one asked for through their link."""
+    unconfirmed = and_(invitation.c.way == Way.LINK, func.coalesce(invitation.c.answer, "") == Answer.EXPIRED)
+    query = select(invitation).where(
+        invitation.c.member == member_id, invitation.c.mailbox == mailbox_id, not_(unconfirmed)
+    )
+    return conn.execute(query.order_by(invitation.c.way == Way.LINK).limit(1).with_for_update()).one_or_none()
 
 
 def _is_request(me: MemberRow, row: Row[Any]) -> bool:

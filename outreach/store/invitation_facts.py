@@ -22,8 +22,8 @@ _FACTS = """
       c.own_total_n, c.own_total_window, c.ceiling_n, c.ceiling_window, ck.contact AS has_key,
       i.way, i.asked, i.expires, i.answered, m.suspended, m.closed, mk.contact AS inviter_has_key,
       mc.mailbox AS inviter_mailbox, l.id AS link, l.closed AS link_closed, l.expires AS link_expires,
-      EXISTS (SELECT 1 FROM invitation o WHERE o.member = i.member AND o.mailbox = c.mailbox AND o.id <> i.id)
-        AS is_before,
+      EXISTS (SELECT 1 FROM invitation o WHERE o.member = i.member AND o.mailbox = c.mailbox AND o.id <> i.id
+        AND NOT (o.way = 'link' AND COALESCE(o.answer, '') = 'expired')) AS is_before,
       EXISTS (SELECT 1 FROM connection n JOIN contact a ON a.id = n.high WHERE n.low = m.contact AND n.ended IS NULL
         AND a.mailbox = c.mailbox)
       OR EXISTS (SELECT 1 FROM connection n JOIN contact a ON a.id = n.low WHERE n.high = m.contact AND n.ended IS NULL

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, update
 from sqlalchemy.engine import Row
 
 from outreach.domain.message import FINAL, MessageState
@@ -52,9 +52,12 @@ def mailbox_key(conn: Connection, mailbox_id: int) -> bytes:
 
 
 def is_before(conn: Connection, row: Row[Any], mailbox_id: int) -> bool:
-    """Whether this inviter has another invitation to this mailbox."""
+    """Whether this inviter has another invitation to this mailbox; what nobody confirmed at their link is none."""
     query = select(invitation.c.id).where(
-        invitation.c.member == row.member, invitation.c.mailbox == mailbox_id, invitation.c.id != row.id
+        invitation.c.member == row.member,
+        invitation.c.mailbox == mailbox_id,
+        invitation.c.id != row.id,
+        not_(and_(invitation.c.way == "link", func.coalesce(invitation.c.answer, "") == "expired")),
     )
     return conn.execute(query.limit(1)).first() is not None
 

@@ -1,6 +1,6 @@
 """Person to person: members and their sessions, invitations, connect links, connections and what each side shows."""
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, text
 
 from outreach.store.schema.columns import belongs_to, box, identity, instant, metadata, ref
 
@@ -47,6 +47,7 @@ connect_link = Table(
     instant("expires", nullable=True),
     instant("created"),
     instant("closed", nullable=True),
+    Column("closed_for", Text),  # reports: three mailboxes reported what came through it; null: its owner, or they left
 )
 
 # One row an invitation, whichever way it came about. `mailbox` is what once-ever counts by; it outlives the address.
@@ -77,9 +78,18 @@ invitation = Table(
     CheckConstraint("answer IN ('accepted','declined','never','reported','expired','cancelled')", name="answer"),
     CheckConstraint("settlement IN ('accepted','refused')", name="settlement"),
     CheckConstraint("reminder IN ('asked','sent')", name="reminder"),
-    UniqueConstraint("member", "mailbox"),
     sqlite_autoincrement=True,
 )
+# Once ever by the inviter's own act, and once through their links: an ask nobody confirmed uses up none of their own.
+for _kind, _way in (("made", "way <> 'link'"), ("link", "way = 'link'")):
+    Index(
+        f"uq_invitation_{_kind}",
+        invitation.c.member,
+        invitation.c.mailbox,
+        unique=True,
+        sqlite_where=text(_way),
+        postgresql_where=text(_way),
+    )
 _open = invitation.c.answered.is_(None)
 Index("ix_invitation_open", invitation.c.expires, sqlite_where=_open, postgresql_where=_open)
 _worded = invitation.c.note_box.is_not(None) | invitation.c.label_box.is_not(None)
@@ -88,6 +98,16 @@ _waiting = "settled IS NULL AND way = 'link' AND answer = 'accepted'"  # for the
 Index("ix_invitation_waiting", invitation.c.answered, sqlite_where=text(_waiting), postgresql_where=text(_waiting))
 Index("ix_invitation_mailbox", invitation.c.mailbox)
 Index("ix_invitation_asked", invitation.c.asked)
+
+# One row an ask that the engine took, whatever became of it: what a link's owner has a limit of. Kept for 30 days.
+connect_ask = Table(
+    "connect_ask",
+    metadata,
+    identity(),
+    belongs_to("link", "connect_link.id", index=True),
+    belongs_to("invitation", "invitation.id", nullable=True),  # null: nobody was mailed
+    instant("at", index=True),
+)
 
 connection = Table(
     "connection",

@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("expires", sa.BigInteger(), nullable=True),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("closed", sa.BigInteger(), nullable=True),
+        sa.Column("closed_for", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["member"], ["member.id"], name=op.f("fk_connect_link_member_member")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connect_link")),
         sa.UniqueConstraint("ref", name=op.f("uq_connect_link_ref")),
@@ -131,7 +132,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["mailbox"], ["mailbox.id"], name=op.f("fk_invitation_mailbox_mailbox")),
         sa.ForeignKeyConstraint(["member"], ["member.id"], name=op.f("fk_invitation_member_member")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
-        sa.UniqueConstraint("member", "mailbox", name=op.f("uq_invitation_member_mailbox")),
         sa.UniqueConstraint("ref", name=op.f("uq_invitation_ref")),
         sqlite_autoincrement=True,
     )
@@ -162,6 +162,34 @@ def upgrade() -> None:
             sqlite_where=sa.text("note_box IS NOT NULL OR label_box IS NOT NULL"),
             postgresql_where=sa.text("note_box IS NOT NULL OR label_box IS NOT NULL"),
         )
+        batch_op.create_index(
+            "uq_invitation_link",
+            ["member", "mailbox"],
+            unique=True,
+            sqlite_where=sa.text("way = 'link'"),
+            postgresql_where=sa.text("way = 'link'"),
+        )
+        batch_op.create_index(
+            "uq_invitation_made",
+            ["member", "mailbox"],
+            unique=True,
+            sqlite_where=sa.text("way <> 'link'"),
+            postgresql_where=sa.text("way <> 'link'"),
+        )
+
+    op.create_table(
+        "connect_ask",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("link", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("invitation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["invitation"], ["invitation.id"], name=op.f("fk_connect_ask_invitation_invitation")),
+        sa.ForeignKeyConstraint(["link"], ["connect_link.id"], name=op.f("fk_connect_ask_link_connect_link")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_connect_ask")),
+    )
+    with op.batch_alter_table("connect_ask", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_connect_ask_at"), ["at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_connect_ask_link"), ["link"], unique=False)
 
     op.create_table(
         "connection",
