@@ -4,13 +4,14 @@ import re
 import secrets
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.desk import sign_in
+from tests.browser.desk import sign_in, sign_in_member
 from tests.browser.product import Product, running
 from tests.browser.reader import NARROW, Reader, launch, reading
-from tests.guards.letters import recipients
+from tests.guards.letters import read_letters, recipients
 
 HERE = Path(__file__).parents[1] / "docs" / "screenshots"
 LARGEST = 150_000
@@ -30,6 +31,7 @@ def main() -> None:
         chromium = launch(playwright)
         _recipient(chromium, product)
         _staff(chromium, product)
+        _members(chromium, product)
         chromium.close()
     for picture in sorted(HERE.glob("*.png")):
         size = picture.stat().st_size
@@ -117,6 +119,39 @@ def _staff(chromium: Browser, product: Product) -> None:
         reader.page.locator("#who").fill(somebody)
         reader.press("Look up")
         _take(reader, "officer-timeline")
+        reader.open("/invitations")
+        _take(reader, "officer-inviters")
+
+
+def _members(chromium: Browser, product: Product) -> None:
+    with reading(chromium, product.url) as reader:
+        sign_in_member(reader, product)
+        _take(reader, "member-overview")
+        reader.open("/me/invite?way=mail")
+        reader.page.locator("#address").fill("anders.berg@example.org")
+        reader.page.get_by_label("a friend").check()
+        reader.page.locator("#note").fill("Do you still have the old apple tree?")
+        reader.press("Show me the exact mail")
+        _take(reader, "member-invite-preview")
+        reader.open("/me/incoming")
+        reader.follow("Mira Sand invites you to connect")
+        _take(reader, "member-incoming", whole=True)
+        reader.open("/me/connections")
+        reader.follow("Nora Field")
+        _take(reader, "member-connection", whole=True)
+        reader.open("/me/links")
+        reader.follow("Seed group page")
+        _take(reader, "member-connect-link", whole=True)
+        link = re.search(r"/connect/[0-9a-f]{32}", reader.page.content())
+        assert link is not None
+    with reading(chromium, product.url) as reader:
+        reader.open(link[0])
+        _take(reader, "connect-page", whole=True)
+        asked = next(one for one in read_letters(product.instance / "mailbox") if one.to.startswith("anders@"))
+        see = next(one for one in asked.links if "/invitation/" in one)
+        reader.open(product.url + urlsplit(see).path)
+        _take(reader, "recipient-invitation", whole=True)
+        _take(reader, "recipient-invitation-narrow-dark", narrow=True, dark=True, whole=True)
 
 
 if __name__ == "__main__":

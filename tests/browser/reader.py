@@ -129,7 +129,7 @@ def reading(
     reader = Reader(context, context.new_page(), url, has_scripts=scripts)
     context.on("weberror", lambda error: reader.faults.append(str(error.error)))
     context.on("console", lambda line: reader.faults.append(line.text) if line.type == "error" else None)
-    context.on("response", lambda answer: _note(reader, answer))
+    reader.page.on("response", lambda answer: _note(reader, answer))
     yield reader
     context.close()
 
