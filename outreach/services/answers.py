@@ -1,9 +1,11 @@
 """The recipient's side of an invitation, from a mailed link or one passed on by hand: look, decline, never, report.
 
 None of it needs an account, and none of it accepts anything: a link in a mail only reduces and explains (promise 2).
-Every answer works for ever, after the address was erased too, from the mailbox's keyed hash in the invitation's row.
+From a mail every answer works for ever, after the address was erased too, from the mailbox's keyed hash in the
+invitation's row. A link passed on by hand is answered once: its token is in more hands than one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,12 +82,12 @@ def report(ctx: Context, token: str, why: Report) -> InvitationView:
 
 
 def decline_hand(ctx: Context, token: str) -> InvitationView:
-    """No, to a link passed on by hand: it is closed for everybody."""
+    """No, to a link passed on by hand: it is closed for everybody. Changes nothing once it is over."""
     return _refuse(ctx, Purpose.HAND, token, Answer.DECLINED)
 
 
 def report_hand(ctx: Context, token: str, why: Report) -> InvitationView:
-    """Report a link passed on by hand, and close it."""
+    """Report a link passed on by hand, and close it. Changes nothing once it is over."""
     return _refuse(ctx, Purpose.HAND, token, Answer.REPORTED, why)
 
 
@@ -93,7 +95,7 @@ def ask_reminder(ctx: Context, token: str) -> InvitationView:
     """Let the inviter know that a reminder is welcome. Twice is once. Raises ConflictError when it is over."""
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        row = _lock(conn, _find(conn, ctx, Purpose.INVITATION, token, now))
+        row, _ = _lock(conn, _find(conn, ctx, Purpose.INVITATION, token, now))
         if row.reminder is None:
             if not _can_ask_reminder(row, now):
                 raise ConflictError("This invitation can no longer be answered. Nothing was changed.")
@@ -116,14 +118,17 @@ def settle_refusal(
 
     A stronger answer replaces a weaker one, `never` bars the mailbox whatever was answered before, the first report
     counts against the inviter. A stranger's address is erased, and the inviter suspended where their record says so.
+    By hand nothing changes once it is over. The caller holds no lock of a contact, member or invitation yet.
     """
     if answer not in REFUSALS or (answer == Answer.REPORTED) != (why is not None):
         raise ValueError("not a refusal")
-    row = _lock(conn, row)
+    row, others = _lock(conn, row, bars=answer == Answer.NEVER)
+    if row.way == Way.HAND and (row.answered is not None or now >= row.expires):
+        return row
     values = _refusal(row, answer, why, now)
     bars = answer == Answer.NEVER and row.mailbox is not None and not _is_barred(conn, row.mailbox)
     if bars:
-        _bar(conn, ctx, now, row)
+        _bar(conn, ctx, now, row, others)
     if values:
         invitations.change(conn, row.id, **values)
     if values or bars:
@@ -134,17 +139,17 @@ def settle_refusal(
 
 
 def _refusal(row: Row[Any], answer: Answer, why: Report | None, now: int) -> dict[str, Any]:
-    """The columns this answer changes."""
+    """The columns this answer changes. A refusal stays answered when it first was, whatever replaces it."""
     values: dict[str, Any] = {"report": str(why)} if why is not None and row.report is None else {}
     is_waiting = row.way == Way.LINK and row.settled is None  # confirmed, but the link's owner has not answered
     if replaces(answer, row.answer, is_waiting=is_waiting):
-        values |= {"answer": str(answer), "answered": now}
+        values |= {"answer": str(answer), "answered": row.answered if row.answer in REFUSALS else now}
     return values
 
 
-def _bar(conn: Connection, ctx: Context, now: int, row: Row[Any]) -> None:
+def _bar(conn: Connection, ctx: Context, now: int, row: Row[Any], others: Sequence[Row[Any]]) -> None:
     """Bar the mailbox for good, and end whatever else is open towards it: nobody else is blamed for that."""
-    for one in invitees.others_waiting(conn, row.mailbox, but=row.id):
+    for one in others:
         invitations.change(conn, one.id, answer=str(Answer.EXPIRED), answered=now)
         refs = consents.lock_contacts(conn, [] if one.contact is None else [one.contact])
         told = {"invitation": one.ref.hex(), "way": one.way, "for": "never"}
@@ -166,7 +171,6 @@ def _is_barred(conn: Connection, mailbox_id: int) -> bool:
 
 
 def _suspend_if_due(conn: Connection, now: int, row: Row[Any], actor: Actor) -> None:
-    invitees.lock_member(conn, row.member)
     inviter = members.by_id(conn, row.member)
     why = suspension(invitations.record_of(conn, row.member, now))
     if why and inviter is not None:
@@ -200,13 +204,17 @@ def _find(conn: Connection, ctx: Context, purpose: Purpose, token: str, now: int
     return row
 
 
-def _lock(conn: Connection, row: Row[Any]) -> Row[Any]:
-    """The row, locked; the people it is about first and in id order, as everywhere."""
+def _lock(conn: Connection, row: Row[Any], *, bars: bool = False) -> tuple[Row[Any], Sequence[Row[Any]]]:
+    """The row, locked, and if it `bars` the others that wait for its mailbox: people, members, then rows."""
+    has_others = bars and row.mailbox is not None
     people = set(invitees.held_of_mailbox(conn, row.mailbox)) if row.mailbox is not None else set()
     consents.lock_contacts(conn, people | ({row.contact} if row.contact is not None else set()))
+    others = invitees.others_waiting(conn, row.mailbox, but=row.id) if has_others else []
+    inviters = {row.member, *(one.member for one in others)}
+    invitees.lock_members(conn, inviters)
     locked = invitations.by_ref(conn, row.ref, lock=True)
     assert locked is not None  # noqa: S101  rows of invitations are never deleted
-    return locked
+    return locked, invitees.others_waiting(conn, row.mailbox, but=row.id, of=inviters) if has_others else []
 
 
 def _can_ask_reminder(row: Row[Any], now: int) -> bool:

@@ -179,21 +179,30 @@ def end_all(
 ) -> int:
     """End every live connection of a contact who leaves, inside the caller's transaction. Returns how many.
 
-    Locks the contacts of all of them in id order: the caller holds no contact's lock yet.
+    The caller holds no lock but `lock_everybody`'s, and perhaps members' after it.
     """
+    lock_everybody(conn, contact_id)
     rows = connections.live_of(conn, [contact_id])
-    consents.lock_contacts(conn, (person for row in rows for person in (row.low, row.high)))
     return sum(_end(conn, now, row, by=contact_id, actor=actor, why="account closed") for row in rows)
 
 
+def lock_everybody(conn: Connection, contact_id: int) -> None:
+    """Lock a contact, and whomever they are connected with, in id order. Nobody can connect with them after this."""
+    rows = connections.live_of(conn, [contact_id])
+    consents.lock_contacts(conn, {contact_id, *(person for row in rows for person in (row.low, row.high))})
+
+
 def view_end(ctx: Context, token: str) -> EndView:
-    """What the link in the mail to a requester or recipient would end. Changes nothing. Raises TokenError."""
+    """What the link in the mail that told of a connection would end. Changes nothing.
+
+    Raises TokenError, and NotFoundError for a link of any other mail: that mail can be in strange hands.
+    """
     with ctx.db.reading() as conn:
         return _view_end(conn, ctx, _asked(conn, ctx, token))
 
 
 def end_by_link(ctx: Context, token: str) -> EndView:
-    """End the connection of an INVITATION token, for the side whose mail it stood in. Twice is once."""
+    """End a connection, for the side whose mail told of it. Twice is once. Raises as `view_end`."""
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         asked = _asked(conn, ctx, token)
@@ -335,9 +344,10 @@ def _side(rows: Collection[Row[Any]], person: int, whole: Side) -> Side:
 
 
 def _asked(conn: Connection, ctx: Context, token: str) -> Row[Any]:
+    """The request that a connection's mail told of: its token is of the instant its owner accepted."""
     read = ctx.tokens.read(Purpose.INVITATION, token, ctx.db.now(conn))
     row = invitations.by_ref(conn, read.ref)
-    if row is None:
+    if row is None or row.settlement != "accepted" or row.settled != read.issued:
         raise NotFoundError("There is nothing behind this link.")
     return row
 

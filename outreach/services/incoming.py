@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
@@ -164,12 +164,12 @@ def refuse(ctx: Context, actor: Actor, ref: bytes, *, hand_token: str = "") -> N
 def _accept_invitation(
     conn: Connection, ctx: Context, now: int, me: MemberRow, row: Row[Any], shows: frozenset[str], actor: Actor
 ) -> bytes:
-    inviter, row = _locked(conn, me, row)
+    me, inviter, row = _locked(conn, me, row, actor)
     if not _stands(row, now):
         return _made_before(conn, me, row)
     if inviter.closed is not None or inviter.suspended is not None:
         raise CannotAcceptError(Fault.STOPPED)
-    row = _answered(conn, now, me, row, actor)
+    _say_yes(conn, now, me, row, actor)
     made = connect(
         conn,
         ctx,
@@ -185,31 +185,25 @@ def _accept_invitation(
     return made
 
 
-def _answered(conn: Connection, now: int, me: MemberRow, row: Row[Any], actor: Actor) -> Row[Any]:
-    """Write the yes down and return the row that holds it: one a pair of inviter and mailbox, so an older one first."""
-    older = None if row.way == Way.MAIL else _row_for(conn, row.member, me.mailbox)
-    if older is not None and older.id != row.id:
-        invitations.change(conn, row.id, answered=now, answer=Answer.CANCELLED, note_box=None, label_box=None)
-        body = {"invitation": row.ref.hex(), "way": row.way}
-        record(conn, now, Entry(kind="invitation.cancelled", actor=actor.name, contact=me.contact_ref, body=body))
-        told = {"invitation": row.ref.hex(), "way": row.way, "for": older.ref.hex()}
-        record(conn, now, Entry(kind="invitation.cancelled", actor=actor.name, contact=me.contact_ref, body=told))
-    answered = older or row
-    values = {"answered": now, "answer": Answer.ACCEPTED, "note_box": None, "label_box": None}
-    if answered.way == Way.LINK:
-        values |= {"settled": now, "settlement": "accepted"}
-    invitations.change(conn, answered.id, mailbox=me.mailbox, contact=me.contact, **values)
-    if answered.contact not in {None, me.contact}:
-        erase_strangers(conn, now, [answered.contact], actor=actor, reason="answered from another address")
-    body = {"invitation": answered.ref.hex(), "way": row.way, "answer": "accepted"}
+def _say_yes(conn: Connection, now: int, me: MemberRow, row: Row[Any], actor: Actor) -> None:
+    """Write the yes down. Where the inviter wrote to this mailbox before, that row goes on naming it and stays as it
+    is: a change would show them whose mailbox their handed link was accepted from.
+    """
+    mailbox = None if invitees.names(conn, row, me.mailbox) else me.mailbox
+    gone = {"note_box": None, "label_box": None}
+    values = {"answered": now, "answer": Answer.ACCEPTED, "mailbox": mailbox, "contact": me.contact, **gone}
+    invitations.change(conn, row.id, **values)
+    if row.contact not in {None, me.contact}:
+        erase_strangers(conn, now, [row.contact], actor=actor, reason="answered from another address")
+    body = {"invitation": row.ref.hex(), "way": row.way, "answer": "accepted"}
     record(conn, now, Entry(kind="invitation.answered", actor=actor.name, contact=me.contact_ref, body=body))
-    return answered
 
 
 def _accept_request(
     conn: Connection, ctx: Context, now: int, me: MemberRow, row: Row[Any], shows: frozenset[str], actor: Actor
 ) -> bytes:
-    row, asker, asker_ref = _locked_request(conn, me, row)
+    me, _, row = _locked(conn, me, row, actor)
+    asker, asker_ref = _asker(conn, row)
     if row.settlement is not None or row.answer != Answer.ACCEPTED or asker is None:
         return _made_before(conn, me, row)
     _settle(conn, now, row, "accepted", asker_ref, actor)
@@ -231,11 +225,11 @@ def _accept_request(
 
 
 def _refuse_request(conn: Connection, now: int, me: MemberRow, row: Row[Any], actor: Actor) -> None:
-    row, _, asker_ref = _locked_request(conn, me, row)
+    _, _, row = _locked(conn, me, row, actor)
     if row.settlement == "accepted":
         raise CannotAcceptError(Fault.OVER)
     if row.settlement is None:
-        _settle(conn, now, row, "refused", asker_ref, actor)
+        _settle(conn, now, row, "refused", _asker(conn, row)[1], actor)
         let_go(conn, now, invitees.again(conn, row.id), actor=actor, reason="refused")
 
 
@@ -245,42 +239,36 @@ def _settle(conn: Connection, now: int, row: Row[Any], settlement: str, asker_re
     record(conn, now, Entry(kind="invitation.answered", actor=actor.name, contact=asker_ref, body=body))
 
 
-def _locked(conn: Connection, me: MemberRow, row: Row[Any]) -> tuple[MemberRow, Row[Any]]:
-    """The inviter and the invitation as they are once nobody else can change them."""
+def _locked(conn: Connection, me: MemberRow, row: Row[Any], actor: Actor) -> tuple[MemberRow, MemberRow, Row[Any]]:
+    """Me, the inviter and the invitation as they are once nobody else can change them. Raises NotFoundError if I left.
+
+    Locked in the one order: people of either side, all spellings of the mailbox invited, then members, then the row.
+    """
     inviter = members.by_id(conn, row.member)
     assert inviter is not None  # noqa: S101  a foreign key holds the row
-    consents.lock_contacts(conn, [inviter.contact, me.contact])
+    mailbox = row.mailbox if row.member == me.id else me.mailbox
+    people = {inviter.contact, me.contact, row.contact, *invitees.held_of_mailbox(conn, mailbox)}
+    consents.lock_contacts(conn, people - {None})
+    invitees.lock_members(conn, {inviter.id, me.id})
     inviter = members.by_id(conn, row.member)
     fresh = invitations.by_ref(conn, row.ref, lock=True)
     assert inviter is not None  # noqa: S101  members are never deleted
     assert fresh is not None  # noqa: S101  nor are invitations
-    return inviter, fresh
+    return must_be_open(conn, actor), inviter, fresh
 
 
-def _locked_request(conn: Connection, me: MemberRow, row: Row[Any]) -> tuple[Row[Any], int | None, bytes | None]:
-    """A request as it is now, and the contact and ref of who asked: of their account where they have one."""
+def _asker(conn: Connection, row: Row[Any]) -> tuple[int | None, bytes | None]:
+    """The contact and ref of who asked, of their account where they have one; None once nobody is held."""
     asker = None if row.contact is None else _account_of(conn, row.mailbox) or int(row.contact)
-    refs = consents.lock_contacts(conn, [me.contact] if asker is None else [me.contact, asker])
-    fresh = invitations.by_ref(conn, row.ref, lock=True)
-    assert fresh is not None  # noqa: S101  invitations are never deleted
-    if asker is not None and not connections.held(conn, [asker]):
-        asker = None
-    return fresh, asker, refs.get(asker) if asker is not None else None
+    if asker is None or not connections.held(conn, [asker]):
+        return None, None
+    return asker, consents.lock_contacts(conn, [asker])[asker]
 
 
 def _account_of(conn: Connection, mailbox_id: int) -> int | None:
     """The contact of the open account behind a mailbox."""
     query = select(contact.c.id).join(member, and_(member.c.contact == contact.c.id, member.c.closed.is_(None)))
     return conn.execute(query.where(contact.c.mailbox == mailbox_id).order_by(contact.c.id)).scalars().first()
-
-
-def _row_for(conn: Connection, member_id: int, mailbox_id: int) -> Row[Any] | None:
-    """The invitation of an inviter and a mailbox: the inviter's own, else the one asked for through their link."""
-    unconfirmed = and_(invitation.c.way == Way.LINK, func.coalesce(invitation.c.answer, "") == Answer.EXPIRED)
-    query = select(invitation).where(
-        invitation.c.member == member_id, invitation.c.mailbox == mailbox_id, not_(unconfirmed)
-    )
-    return conn.execute(query.order_by(invitation.c.way == Way.LINK).limit(1).with_for_update()).one_or_none()
 
 
 def _is_request(me: MemberRow, row: Row[Any]) -> bool:
@@ -338,8 +326,8 @@ def _found(
 
 
 def _is_to(conn: Connection, me: MemberRow, row: Row[Any], now: int, ends: frozenset[Answer]) -> bool:
-    """Whether an invitation is bound to this member's mailbox, and open or ended as one of `ends`."""
-    if row.mailbox != me.mailbox or row.member == me.id:
+    """Whether an invitation is bound to this member or their mailbox, and open or ended as one of `ends`."""
+    if row.member == me.id or (row.mailbox != me.mailbox and row.contact != me.contact):
         return False
     if not _stands(row, now):
         return row.answer in ends

@@ -5,7 +5,7 @@ withheld with a reason. Over a cap the request waits; one that cannot be taken f
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,13 +74,14 @@ def expire_invitations(ctx: Context) -> int:
         looks = (invitees.past_their_time(conn, now, limit=1), invitees.with_words(conn, now, limit=1))
         if not any((*looks, invitees.to_let_go(conn, limit=1))):
             return 0
+    return sum(_in_turn(ctx, step) for step in (_end, _forget_words, _let_go))
+
+
+def _in_turn(ctx: Context, step: Callable[[Connection, int], int]) -> int:
+    """One step in a transaction of its own, for each locks whom it is about before any invitation."""
     with ctx.db.transaction() as conn:
         take_planners_turn(conn)
-        now = ctx.db.now(conn)
-        ended = _end(conn, now)
-        words = [row.id for row in invitees.with_words(conn, now, limit=_SLICE)]
-        invitees.forget_words(conn, words)
-        return ended + len(words) + _let_go(conn, now)
+        return step(conn, ctx.db.now(conn))
 
 
 def _open(ctx: Context, row: Row[Any]) -> _Asked:
@@ -90,11 +91,17 @@ def _open(ctx: Context, row: Row[Any]) -> _Asked:
 
 
 def _lock(conn: Connection, ctx: Context, opened: Sequence[_Asked]) -> None:
-    """Lock everybody we already know, in id order as the pipeline does, so that nobody waits in a ring."""
+    """Lock everybody we already know, in id order as the pipeline does, then who invites: nobody waits in a ring."""
     typed = [asked.address.exact for asked in opened if asked.address is not None]
     known = {person.id for person in find_all(conn, [ctx.keyring.blind("address", one) for one in typed]).values()}
-    bound = {row.contact for row in invitees.by_refs(conn, [asked.invitation for asked in opened])}
-    consents.lock_contacts(conn, (known | bound) - {None})
+    rows = invitees.by_refs(conn, [asked.invitation for asked in opened])
+    _lock_all(conn, rows, known)
+
+
+def _lock_all(conn: Connection, rows: Sequence[Row[Any]], known: set[int] | None = None) -> None:
+    """Lock whom invitations are for, and who else is `known`, then their inviters."""
+    consents.lock_contacts(conn, ({row.contact for row in rows} | (known or set())) - {None})
+    invitees.lock_members(conn, {row.member for row in rows})
 
 
 def _take(conn: Connection, ctx: Context, now: int, asked: _Asked) -> None:
@@ -129,7 +136,7 @@ def _person(conn: Connection, ctx: Context, now: int, asked: _Asked, row: Row[An
 
 def _end(conn: Connection, now: int) -> int:
     due = invitees.past_their_time(conn, now, limit=_SLICE)
-    consents.lock_contacts(conn, {row.contact for row in due} - {None})
+    _lock_all(conn, due)
     ended = 0
     for one in due:
         row = invitations.by_ref(conn, one.ref, lock=True)
@@ -142,10 +149,17 @@ def _end(conn: Connection, now: int) -> int:
     return ended
 
 
+def _forget_words(conn: Connection, now: int) -> int:
+    worded = invitees.with_words(conn, now, limit=_SLICE)
+    invitees.lock_members(conn, {row.member for row in worded})
+    invitees.forget_words(conn, [row.id for row in worded])
+    return len(worded)
+
+
 def _let_go(conn: Connection, now: int) -> int:
     """Forget whom invitations that are over went to; those whose mail is just being handed off, at another look."""
     due = invitees.to_let_go(conn, limit=_SLICE)
-    consents.lock_contacts(conn, {row.contact for row in due})
+    _lock_all(conn, due)
     rows = [invitations.by_ref(conn, one.ref, lock=True) for one in due]
     return sum(1 for row in rows if row is not None and let_go(conn, now, row, actor=ENGINE, reason=_why(row)))
 

@@ -179,6 +179,7 @@ def cancel_invitation(ctx: Context, actor: Actor, ref: bytes) -> None:
     """
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
+        invitees.lock_members(conn, [actor.must_be_member()])
         row = must_be_open(conn, actor)
         one = _own(conn, row, ref, lock=True)
         state = _state(one, now)
@@ -349,5 +350,5 @@ def _own(conn: Connection, row: MemberRow, ref: bytes, *, lock: bool = False) ->
 
 def _active(conn: Connection, actor: Actor) -> MemberRow:
     """The member's row, held against their own presses elsewhere. Raises what must_be_active raises."""
-    invitees.lock_member(conn, actor.must_be_member())
+    invitees.lock_members(conn, [actor.must_be_member()])
     return must_be_active(conn, actor)

@@ -4,13 +4,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from outreach.domain.actors import Actor
 from outreach.domain.errors import InvalidInputError
 from outreach.services import connections, passwords
 from outreach.services.context import Context
 from outreach.services.expiry import erase_strangers
 from outreach.services.members import must_be_open
 from outreach.services.sessions import MEMBERS, Session, end_sessions
-from outreach.store import connect_links, consents, invitations, requests
+from outreach.store import connect_links, invitations, invitees, requests
 from outreach.store import members as store
 from outreach.store.audit import Entry, record
 
@@ -27,9 +28,8 @@ def close_account(ctx: Context, session: Session, password: str) -> None:
             raise InvalidInputError("This is not your password. Nothing was changed.", "password")
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        row = must_be_open(conn, actor)
+        row = _locked(conn, actor)
         ended = connections.end_all(conn, ctx, now, row.contact, actor)
-        consents.lock_contacts(conn, [row.contact])
         links = [link for link in connect_links.of_member(conn, row.id) if connect_links.close(conn, now, link.id)]
         cancelled, refused = invitations.end_all(conn, now, row.id)
         sessions = end_sessions(conn, now, row.id, MEMBERS)
@@ -47,6 +47,14 @@ def close_account(ctx: Context, session: Session, password: str) -> None:
         entries = (Entry(kind=kind, actor=actor.name, contact=row.contact_ref, body=body) for kind, body in bodies)
         record(conn, now, *entries)
         erase_strangers(conn, now, [row.contact], actor=actor, reason="account closed")
+
+
+def _locked(conn: Connection, actor: Actor) -> store.MemberRow:
+    """Their account, once nothing can change around it: people, then whoever invites whom, before any invitation."""
+    row = must_be_open(conn, actor)
+    connections.lock_everybody(conn, row.contact)
+    invitees.lock_members(conn, {row.id} | invitees.inviters_of(conn, row.contact))
+    return must_be_open(conn, actor)
 
 
 def _answer_open_request(conn: Connection, now: int, contact_id: int) -> None:

@@ -83,8 +83,6 @@ def _ended(way: str, told: Iterable[Told]) -> tuple[str | None, str | None]:
             settlement = body["settlement"]
         elif said == Answer.ACCEPTED:
             answer = Answer.ACCEPTED
-            if way == Way.LINK and entry.actor.startswith("member:"):  # by an account: nothing is left to ask its owner
-                settlement = "accepted"
         elif said in REFUSALS and replaces(Answer(said), answer, is_waiting=is_waiting):
             answer = said
     return answer, settlement

@@ -96,9 +96,9 @@ def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Pur
         mail = find_mail(conn, read.ref)
         if mail is None:  # for ever: nothing is held, so nothing is sent
             return Withdrawn(standing=standing(conn, None), changed=0)
-        consents.lock_contacts(conn, [mail.contact])
         if mail.invitation is not None and how in {"one-click", "page", "everything"}:
             return _never_again(conn, ctx, now, mail)
+        consents.lock_contacts(conn, [mail.contact])
         changes = _changes(conn, mail, how, client, now)
         before = {row.topic: row for row in consents.held(conn, [mail.contact])}
         changes = [_with_memory(change, before[change.topic]) for change in changes]
@@ -110,7 +110,7 @@ def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Pur
 
 
 def _never_again(conn: Connection, ctx: Context, now: int, mail: Mail) -> Withdrawn:
-    """A stop from the mail of an invitation: nothing more from anybody here."""
+    """A stop from the mail of an invitation: nothing more from anybody here. Every spelling is locked at once."""
     row = invitees.again(conn, mail.invitation or 0)
     settle_refusal(conn, ctx, now, row, Answer.NEVER, actor=RECIPIENT)
     return Withdrawn(standing=standing(conn, mail), changed=int(row.answer != Answer.NEVER))

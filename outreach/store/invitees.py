@@ -1,6 +1,6 @@
 """SQL about whom an invitation is for and what was mailed to them, and about invitations whose time is over."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, update
@@ -14,9 +14,18 @@ from outreach.store.schema.people import contact, contact_key, mailbox
 _ON_ITS_WAY = sorted(set(MessageState) - FINAL)
 
 
-def lock_member(conn: Connection, member_id: int) -> None:
-    """Let the presses of one member, and the answers to their invitations, take turns."""
-    conn.execute(select(member.c.id).where(member.c.id == member_id).with_for_update(key_share=True))
+def lock_members(conn: Connection, members: Iterable[int]) -> None:
+    """Lock members in id order: their presses, and whatever becomes of their invitations, take turns.
+
+    The one order everywhere: contacts (`consents.lock_contacts`), then members, then links and rows of invitations.
+    """
+    query = select(member.c.id).where(member.c.id.in_(sorted(set(members))))
+    conn.execute(query.order_by(member.c.id).with_for_update(key_share=True))
+
+
+def inviters_of(conn: Connection, contact_id: int) -> set[int]:
+    """The members with an invitation that names this contact."""
+    return set(conn.execute(select(invitation.c.member).where(invitation.c.contact == contact_id)).scalars())
 
 
 def made_by(conn: Connection, member_id: int, *, limit: int, offset: int) -> Sequence[Row[Any]]:
@@ -62,15 +71,30 @@ def is_before(conn: Connection, row: Row[Any], mailbox_id: int) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
+def names(conn: Connection, row: Row[Any], mailbox_id: int) -> bool:
+    """Whether another invitation by hand or by mail names this inviter and mailbox: one may."""
+    query = select(invitation.c.id).where(
+        invitation.c.member == row.member,
+        invitation.c.mailbox == mailbox_id,
+        invitation.c.id != row.id,
+        invitation.c.way != "link",
+    )
+    return conn.execute(query.limit(1)).first() is not None
+
+
 def _waits() -> ColumnElement[bool]:
     """Unanswered; or confirmed through a connect link whose owner has not answered."""
     confirmed = and_(invitation.c.answer == "accepted", invitation.c.way == "link", invitation.c.settled.is_(None))
     return or_(invitation.c.answered.is_(None), confirmed)
 
 
-def others_waiting(conn: Connection, mailbox_id: int, *, but: int) -> Sequence[Row[Any]]:
-    """Other invitations to this mailbox that still wait for somebody."""
+def others_waiting(
+    conn: Connection, mailbox_id: int, *, but: int, of: Collection[int] | None = None
+) -> Sequence[Row[Any]]:
+    """Other invitations to this mailbox that still wait for somebody; `of`: of these members only, locked."""
     query = select(invitation).where(invitation.c.mailbox == mailbox_id, invitation.c.id != but, _waits())
+    if of is not None:
+        query = query.where(invitation.c.member.in_(list(of))).with_for_update()
     return conn.execute(query.order_by(invitation.c.id)).all()
 
 

@@ -115,6 +115,11 @@ def link_of(ctx: Context, ref: bytes) -> str:
         return ctx.tokens.issue(Purpose.INVITATION, ref, ctx.db.now(conn))
 
 
+def notice_link_of(ctx: Context, ref: bytes) -> str:
+    """The token that stands in the mail which told that a request was accepted."""
+    return ctx.tokens.issue(Purpose.INVITATION, ref, row_of(ctx, ref).settled)
+
+
 def entries(ctx: Context, *kinds: str) -> list[Any]:
     """Audit entries of these kinds, oldest first."""
     with ctx.db.reading() as conn:

@@ -3,23 +3,25 @@
 import pytest
 from sqlalchemy import select, update
 
-from outreach.domain.actors import RECIPIENT
+from outreach.domain.actors import RECIPIENT, Actor
 from outreach.domain.errors import ConflictError, TokenError
 from outreach.domain.invitation import Answer, Report, Way
 from outreach.domain.tokens import Purpose
-from outreach.services import answers
+from outreach.services import answers, suspension
 from outreach.services.confirm import Client
 from outreach.services.context import Context
 from outreach.services.invitations import expire_invitations, process_invitations
 from outreach.services.invite import list_sent, see_sent, send_invitation, send_reminder
 from outreach.services.withdraw import view_stop, withdraw
+from outreach.store import members
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import consent
 from outreach.store.schema.members import invitation, member
 from outreach.store.schema.people import contact_key, suppression
 from tests.factories import MadeMember, World
-from tests.services.people import count, link, move_clock
+from tests.services.connecting import everything
+from tests.services.people import count, hand_off_everything, link, move_clock
 from tests.services.pressing import BOB, draft, mailed, mails, press, row_of, set_policy
 
 DAY = 86_400
@@ -183,7 +185,57 @@ def test_by_hand_one_no_closes_it_for_everybody(ctx: Context, alice: MadeMember)
     assert answers.decline_hand(ctx, token).answer == "declined"
     assert not answers.view_hand(ctx, token).can_accept
     view = answers.report_hand(ctx, token, Report.ADVERTISING)
+    assert (view.answer, view.is_reported, view.masked) == ("declined", False, "")
+
+
+def test_by_hand_a_report_counts_while_it_is_open(ctx: Context, alice: MadeMember) -> None:
+    token = link(ctx, Purpose.HAND, send_invitation(ctx, alice.actor, draft(way=Way.HAND)))
+    view = answers.report_hand(ctx, token, Report.ADVERTISING)
     assert (view.answer, view.is_reported, view.masked) == ("reported", True, "")
+
+
+@pytest.mark.parametrize("over", ["accepted", "declined", "cancelled", "reported", "expired", "past its time"])
+def test_by_hand_nothing_counts_once_it_is_over(ctx: Context, world: World, alice: MadeMember, over: str) -> None:
+    tokens = [link(ctx, Purpose.HAND, send_invitation(ctx, alice.actor, draft(way=Way.HAND))) for _ in range(3)]
+    if over == "past its time":
+        move_clock(ctx, 31 * DAY)
+    else:
+        with ctx.db.transaction() as conn:
+            conn.execute(update(invitation).values(answer=over, answered=ctx.db.now(conn)))
+    before = everything(ctx)
+    for token in tokens:
+        views = [answers.decline_hand(ctx, token), answers.report_hand(ctx, token, Report.UNWANTED)]
+        assert {view.answer for view in views} == {"expired" if over == "past its time" else over}
+    assert everything(ctx) == before
+    assert suspended_for(ctx, alice) is None
+
+
+def test_a_refusal_that_replaces_another_is_answered_when_the_first_was(ctx: Context, alice: MadeMember) -> None:
+    ref = press(ctx, alice.actor)
+    hand_off_everything(ctx)
+    token = link(ctx, Purpose.INVITATION, ref)
+    answers.decline(ctx, token)
+    first = row_of(ctx, ref).answered
+    move_clock(ctx, 30 * DAY)
+    answers.report(ctx, token, Report.UNWANTED)
+    answers.never(ctx, token)
+    row = row_of(ctx, ref)
+    assert (row.answer, row.report, row.answered) == ("never", "unwanted", first)
+
+
+def test_old_answers_pressed_again_do_not_stop_who_was_let_invite_again(ctx: Context, alice: MadeMember) -> None:
+    tokens = [mailed(ctx, alice.actor, f"person{n}@example.net") for n in range(3)]
+    for token in tokens:
+        answers.report(ctx, token, Report.UNWANTED)
+    move_clock(ctx, 3 * DAY)
+    with ctx.db.transaction() as conn:
+        row = members.by_id(conn, alice.id)
+        assert row is not None
+        suspension.restore(conn, ctx.db.now(conn), row, Actor("staff:" + "0" * 32), said={})
+    move_clock(ctx, 30 * DAY)
+    for token in tokens:
+        answers.never(ctx, token)
+    assert suspended_for(ctx, alice) is None
 
 
 def test_links_of_one_kind_do_not_work_as_another(ctx: Context, alice: MadeMember) -> None:

@@ -10,10 +10,20 @@ from outreach.domain.tokens import Purpose
 from outreach.services import connections
 from outreach.services.connections import ConnectionView
 from outreach.services.context import Context
+from outreach.services.incoming import accept
 from outreach.store.schema.members import connection, member
 from outreach.store.schema.people import contact_key
 from tests.factories import MadeMember, World
-from tests.services.connecting import connected, entries, everything, handed, link_of, requested, row_of
+from tests.services.connecting import (
+    connected,
+    entries,
+    everything,
+    handed,
+    link_of,
+    mailed,
+    notice_link_of,
+    requested,
+)
 from tests.services.people import count, move_clock
 
 ALICE, BOB = "alice@inviters.example", "bob@recipients.example"
@@ -205,18 +215,8 @@ def test_who_came_by_a_connect_link_shows_nothing_and_ends_it_by_their_mail(
 ) -> None:
     visitor = world.person("visitor@nowhere.example")
     asked = requested(ctx, alice, visitor)
-    with ctx.db.transaction() as conn:
-        ref = connections.connect(
-            conn,
-            ctx,
-            ctx.db.now(conn),
-            invitation_row=row_of(ctx, asked),
-            inviter_contact=alice.person.id,
-            other_contact=visitor.id,
-            shows={alice.person.id: {"name"}},
-            actor=alice.actor,
-        )
-    token = link_of(ctx, asked)
+    ref = accept(ctx, alice.actor, asked, show_name=False, show_address=False)
+    token = notice_link_of(ctx, asked)
     before = everything(ctx)
     view = connections.view_end(ctx, token)
     assert (view.is_live, view.name) == (True, "Alice Berg")
@@ -237,15 +237,41 @@ def test_the_mails_link_ends_the_pairs_connection_whichever_way_it_came(
 ) -> None:
     asked = requested(ctx, alice, bob.person)
     ref = connected(ctx, bob, alice.person)
-    connections.end_by_link(ctx, link_of(ctx, asked))
+    assert accept(ctx, alice.actor, asked, show_name=False, show_address=False) == ref
+    connections.end_by_link(ctx, notice_link_of(ctx, asked))
     assert seen_by(ctx, bob, ref).ended_by_me
+
+
+@pytest.mark.parametrize("way", ["hand", "mail", "link"])
+def test_only_the_mail_that_told_of_a_connection_ends_it(
+    ctx: Context, alice: MadeMember, bob: MadeMember, way: str
+) -> None:
+    """The link in any other mail can be in strange hands: it tells nothing, and ends nothing."""
+    ref, token = handed(ctx, alice) if way == "hand" else (b"", "")
+    if way == "hand":
+        made = accept(ctx, bob.actor, ref, show_name=False, show_address=False, hand_token=token)
+    elif way == "mail":
+        ref = mailed(ctx, alice, bob.person)
+        made = accept(ctx, bob.actor, ref, show_name=False, show_address=False)
+    else:
+        ref = requested(ctx, alice, bob.person)
+        of_the_question = link_of(ctx, ref)
+        made = accept(ctx, alice.actor, ref, show_name=False, show_address=False)
+        with pytest.raises(NotFoundError):
+            connections.view_end(ctx, of_the_question)
+    before = everything(ctx)
+    for act in (connections.view_end, connections.end_by_link):
+        with pytest.raises(NotFoundError):
+            act(ctx, link_of(ctx, ref))
+    assert everything(ctx) == before
+    assert seen_by(ctx, bob, made).ended is None
 
 
 def test_a_link_without_a_connection_ends_nothing(ctx: Context, world: World, alice: MadeMember) -> None:
     asked = requested(ctx, alice, world.person())
     before = everything(ctx)
-    view = connections.end_by_link(ctx, link_of(ctx, asked))
-    assert (view.is_live, view.ended) == (False, None)
+    with pytest.raises(NotFoundError):
+        connections.end_by_link(ctx, link_of(ctx, asked))
     assert everything(ctx) == before
 
 

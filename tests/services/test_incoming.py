@@ -288,21 +288,41 @@ def test_nobody_answers_their_own(ctx: Context, alice: MadeMember) -> None:
     assert everything(ctx) == before
 
 
-@pytest.mark.parametrize("way", ["mail", "link"])
-def test_one_row_an_inviter_and_mailbox_whatever_way_was_answered(
-    ctx: Context, alice: MadeMember, bob: MadeMember, way: str
+@pytest.mark.parametrize("state", ["open", "declined", "accepted"])
+def test_a_handed_link_does_not_show_its_inviter_whom_they_wrote_to(
+    ctx: Context, alice: MadeMember, bob: MadeMember, state: str
 ) -> None:
-    older = mailed(ctx, alice, bob.person) if way == "mail" else requested(ctx, alice, bob.person)
+    older = mailed(ctx, alice, bob.person)
+    if state == "declined":
+        incoming.refuse(ctx, bob.actor, older)
+    first = yes(ctx, bob, older) if state == "accepted" else None
+    before = row_of(ctx, older)
     ref, token = handed(ctx, alice)
     made = yes(ctx, bob, ref, hand=token)
-    rows = {row_of(ctx, one).answer for one in (older, ref)}
-    assert rows == {"accepted", "cancelled"}
-    assert row_of(ctx, older).answer == "accepted"
-    assert row_of(ctx, ref).mailbox is None
-    assert incoming.list_incoming(ctx, bob.actor) == []
-    assert incoming.list_incoming(ctx, alice.actor) == []
+    assert row_of(ctx, older) == before
+    row = row_of(ctx, ref)
+    assert (row.answer, row.mailbox, row.contact) == ("accepted", None, bob.person.id)
+    assert (row.note_box, row.label_box) == (None, None)
+    assert first in {None, made}
     assert yes(ctx, bob, ref, hand=token) == made
-    assert count(ctx, invitation, invitation.c.mailbox == bob.person.mailbox) == 1
+    assert incoming.see_incoming(ctx, bob.actor, ref).connection == made
+    assert count(ctx, connection) == 1
+    assert len(entries(ctx, "invitation.cancelled")) == 0
+    told = [json.loads(entry.body) for entry in entries(ctx, "invitation.answered")]
+    assert told[-1] == {"answer": "accepted", "invitation": ref.hex(), "way": "hand"}
+
+
+def test_who_asked_by_a_link_and_accepts_a_handed_one_is_connected_once(
+    ctx: Context, alice: MadeMember, bob: MadeMember
+) -> None:
+    older = requested(ctx, alice, bob.person)
+    before = row_of(ctx, older)
+    ref, token = handed(ctx, alice)
+    made = yes(ctx, bob, ref, hand=token)
+    assert row_of(ctx, older) == before
+    assert row_of(ctx, ref).mailbox == bob.person.mailbox
+    assert yes(ctx, alice, older) == made
+    assert count(ctx, connection) == 1
 
 
 def test_a_pair_that_ended_connects_again_by_a_new_link(ctx: Context, alice: MadeMember, bob: MadeMember) -> None:

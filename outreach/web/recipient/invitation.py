@@ -118,9 +118,9 @@ def accept_page(token: str) -> ResponseReturnValue:
 @door("recipient")
 def hand(token: str) -> ResponseReturnValue:
     view = _handed(token)
-    report = url_for("recipient.report_hand_page", token=token)
     if view.answer or not view.can_accept:
-        return render_template("recipient/hand_done.html", view=view, report=report)
+        return render_template("recipient/hand_done.html", view=view)
+    report = url_for("recipient.report_hand_page", token=token)
     presses = {name: url_for(f"recipient.{name}_hand", token=token) for name in ("accept", "decline")}
     return render_template("recipient/hand.html", view=view, acts=Acts(presses, {"report": report}))
 
@@ -157,8 +157,11 @@ def decline_hand(token: str) -> ResponseReturnValue:
 @blueprint.get("/hand/<token>/report")
 @door("recipient")
 def report_hand_page(token: str) -> ResponseReturnValue:
+    view = _handed(token)
+    if view.answer:
+        return redirect(_see(token, "recipient.hand"), 303)
     here, back = (url_for(f"recipient.{name}", token=token) for name in ("report_hand", "hand"))
-    return _asked("recipient/invitation_report.html", _handed(token), here, back)
+    return _asked("recipient/invitation_report.html", view, here, back)
 
 
 @blueprint.post("/hand/<token>/report")

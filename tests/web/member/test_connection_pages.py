@@ -7,7 +7,17 @@ import pytest
 
 from outreach.services.context import Context
 from tests.factories import MadeMember, World
-from tests.services.connecting import NOTE, connected, everything, handed, link_of, mailed, requested, row_of
+from tests.services.connecting import (
+    NOTE,
+    connected,
+    everything,
+    handed,
+    link_of,
+    mailed,
+    notice_link_of,
+    requested,
+    row_of,
+)
 from tests.web.conftest import Browser
 
 ALICE, BOB, CAROL = "alice@inviters.example", "bob@recipients.example", "carol@outside.example"
@@ -256,7 +266,8 @@ def test_the_mails_link_asks_and_only_its_button_ends(
     asked = requested(ctx, alice, world.person("vera@nowhere.example"))
     hers = member_client(alice)
     pair = hers.submit(f"/me/incoming/{asked.hex()}/accept").location
-    path = f"/connection/{link_of(ctx, asked)}/end"
+    client.page(f"/connection/{link_of(ctx, asked)}/end", 404)  # of another mail
+    path = f"/connection/{notice_link_of(ctx, asked)}/end"
     before = everything(ctx)
     page = client.page(path)
     assert "End your connection with Alice Berg?" in page

@@ -224,6 +224,15 @@ def test_a_handed_link_is_declined_once_for_all(ctx: Context, client: Browser, w
     client.submit(f"{path}/decline")
     assert client.submit(f"{path}/accept").location == path
     assert everything(ctx) == after
+    assert client.get(f"{path}/report").location == path
+    client.submit(f"{path}/report", {"why": "unknown_person"})
+    assert everything(ctx) == after
+
+
+def test_a_handed_link_can_be_reported_while_it_is_open(ctx: Context, client: Browser, world: World) -> None:
+    handed = invite_by_hand(ctx, world)
+    path = f"/hand/{handed.token}"
+    assert f"{path}/report" in client.page(path)
     client.submit(f"{path}/report", {"why": "unknown_person"})
     assert answer_of(ctx, handed.ref) == "reported"
     assert "<h1>Reported, and declined</h1>" in client.page(path)
