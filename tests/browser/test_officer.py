@@ -106,3 +106,24 @@ def test_an_officers_pages_by_keyboard(chromium: Browser, demo: Product) -> None
         for path in ("/compliance", "/compliance/policy", "/desk"):
             reader.open(path)
             reader.tab_through()
+
+
+def test_a_suspended_inviter_is_heard_and_let_invite_again(chromium: Browser, demo: Product) -> None:
+    with reading(chromium, demo.url) as reader:
+        sign_in(reader, demo)
+        reader.open("/invitations")
+        reader.look()
+        assert "@" not in reader.page.inner_text("main"), "an inviter goes by a code"
+        reader.page.locator("main tbody tr", has_text="appeals").get_by_role("link").click()
+        expect(reader.page.get_by_role("heading", level=1)).to_contain_text("Inviter")
+        reader.look()
+        reader.follow("Read and answer the appeal")
+        reader.look()
+        reader.press("Read the appeal and note it in the log")
+        expect(reader.page.locator("main")).to_contain_text("They bought a shed from me once")
+        reader.look()
+        reader.open("/invitations/policy")
+        reader.look()
+        reader.open("/invitations/policy/change")
+        reader.look()
+        reader.tab_through()
