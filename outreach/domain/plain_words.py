@@ -18,16 +18,19 @@ _JOINERS = "\u200c\u200d"  # Persian words and joined emoji need them; they join
 _DOT_OF_IDNA = re.compile("\u3002(?=[a-z])", re.IGNORECASE)  # RFC 3490 §3.1 reads it as a full stop
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"  # drawn as nothing
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
+_MARKS_ABOVE = frozenset({"Mn", "Me"})
 _MARKS = 4  # more on one letter, and they are drawn over the lines above and below
+_SCHEMES = "blob|callto|data|facetime|file|geo|intent|magnet|mms|sips?|skype|smsto|tg|viber|whatsapp|wss?|xmpp"
 _ENDINGS = "com|org|net|info|io|eu|uk|de|se|nl"
 _WEB = re.compile(
-    r"://|\bwww\b|\b(?:https?|ftp|mailto|tel)\s*:|\b\d{1,3}(?:\.\d{1,3}){3}\b"
+    rf"://|\bwww\b|\b(?:https?|ftp|mailto|tel|sms|javascript|vbscript)\s*:|\b(?:{_SCHEMES}):(?=\S)"
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}\b"
     r"|[^\s.]\.[^\W\d_][^\s.,;:!?)\]'\"’”]|\w\s+\.\s*[^\W\d_]{2}"
     rf"|\w\s*[(\[{{]\s*(?:dot|\.)\s*[)\]}}]\s*\w|\b\w+ dot (?:{_ENDINGS})\b",
     re.I,
 )
 _ADDRESS = re.compile(r"@|\w\s*[(\[{]\s*at\s*[)\]}]\s*\w", re.IGNORECASE)
-_PHONE = re.compile(r"(?:\d[\s().\-/+_~*·•‐‑‒–—―−]*){7,}")
+_PHONE = re.compile(r"(?:\d[\W_]*){7,}")  # no letter between seven digits
 _MARKUP = re.compile(r"[<>]|\]\s*\(|&(?:#\w+|\w+);")
 
 
@@ -90,6 +93,7 @@ def _checked(text: str, field: str, longest: int) -> str:
 
 def _fault(shown: str) -> Fault | None:
     folded = unicodedata.normalize("NFKC", shown).translate({ord(one): None for one in _JOINERS})
+    folded = "".join(one for one in folded if unicodedata.category(one) not in _MARKS_ABOVE)  # 0̲8̲0̲0̲, 0️⃣8️⃣0️⃣
     folded = _DOT_OF_IDNA.sub(".", folded)
     looks = ((Fault.ADDRESS, _ADDRESS), (Fault.WEB, _WEB), (Fault.PHONE, _PHONE), (Fault.MARKUP, _MARKUP))
     return next((fault for fault, pattern in looks if pattern.search(folded)), None)
@@ -101,5 +105,5 @@ def _is_unseen(one: str) -> bool:
 
 def _is_piled_up(shown: str) -> bool:
     """Whether more marks than any language needs stand on one letter."""
-    kinds = ((unicodedata.category(one) in {"Mn", "Me"}) for one in shown)
+    kinds = (unicodedata.category(one) in _MARKS_ABOVE for one in shown)
     return any(is_mark and len(list(run)) > _MARKS for is_mark, run in itertools.groupby(kinds))

@@ -27,6 +27,8 @@ PLAIN = [
     "Grüße 👩‍🌾 👍🏽 ❤️",
     "I have 12 cats & 3 dogs, 100 % true - or not?",
     "polka dot dress",
+    "Meet at 9:30 or 10:30; bring: beans, peas, 2 pots, 1 spade.",
+    "Some data: 12 beds, 340 plants. File: later.",
 ]
 LEADING_AWAY = [
     (Fault.WEB, "see https://shop.example"),
@@ -48,6 +50,11 @@ LEADING_AWAY = [
     (Fault.WEB, "उदाहरण.भारत"),
     (Fault.WEB, "mailto: me"),
     (Fault.WEB, "try 1.2.3.4 now"),
+    (Fault.WEB, "example.\u0332org"),
+    (Fault.WEB, "javascript:alert(1)"),
+    (Fault.WEB, "sms:0123"),
+    (Fault.WEB, "data:text"),
+    (Fault.WEB, "WhatsApp:0701"),
     (Fault.ADDRESS, "a@b"),
     (Fault.ADDRESS, "alice＠example"),
     (Fault.ADDRESS, "alice (at) example"),
@@ -56,6 +63,12 @@ LEADING_AWAY = [
     (Fault.PHONE, "ring 070–123·45*67"),
     (Fault.PHONE, "ring ０７０１２３４５"),
     (Fault.PHONE, "ring ①②③④⑤⑥⑦"),
+    (Fault.PHONE, "0\ufe0f\u20e38\ufe0f\u20e30\ufe0f\u20e30\ufe0f\u20e31\ufe0f\u20e32\ufe0f\u20e33\ufe0f\u20e3"),
+    (Fault.PHONE, "0\u03328\u03320\u03320\u03321\u03322\u03323\u0332"),
+    (Fault.PHONE, "0800,123,4567"),
+    (Fault.PHONE, "0800:123:4567"),
+    (Fault.PHONE, "0800; 123; 4567"),
+    (Fault.PHONE, "0800 👍 123 👍 4567"),
     (Fault.MARKUP, "<b>hello</b>"),
     (Fault.MARKUP, "hello&nbsp;you"),
     (Fault.MARKUP, "[hello](there)"),
@@ -147,10 +160,13 @@ def test_no_domain_passes_with_any_dot_and_any_words_around(
     assert _tries(check_note, f"{before} {name}{dot}{ending} {after}") is None
 
 
+_GAPS = ["", " ", "-", ".", "/", "(", ")", "–", "  ", ",", ": ", ";", "\u0332", "\ufe0f\u20e3", "|", "…"]
+
+
 @settings(deadline=None)
 @given(
     digits=st.lists(st.sampled_from("0123456789"), min_size=7, max_size=12),
-    between=st.lists(st.sampled_from(["", " ", "-", ".", "/", "(", ")", "–", "  "]), min_size=12, max_size=12),
+    between=st.lists(st.sampled_from(_GAPS), min_size=12, max_size=12),
 )
 def test_no_long_number_passes_however_it_is_grouped(digits: list[str], between: list[str]) -> None:
     number = "".join(digit + gap for digit, gap in zip(digits, between, strict=False))
