@@ -20,7 +20,8 @@ from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, relea
 from outreach.pipeline.reap import reap_dead, reap_expired
 from outreach.pipeline.send import Worker
 from outreach.services.campaigns import sweep_cancelled
-from outreach.services.connect import expire_requests, process_connects
+from outreach.services.connect import process_connects
+from outreach.services.connect_expiry import expire_requests
 from outreach.services.context import Context
 from outreach.services.expiry import expire
 from outreach.services.invitations import expire_invitations, process_invitations

@@ -1,4 +1,8 @@
-"""Durable budgets of the mails a stranger's typing can cause: by mailbox and day, by network and hour, and in total."""
+"""Durable budgets of the mails a stranger's typing can cause: by mailbox and day, by network and hour, and in total.
+
+A network pays for every request, mailed or not, and waits before anybody is looked up: otherwise the fate of its next
+one would tell whether the last address is barred, known or was asked before.
+"""
 
 from sqlalchemy import Connection
 
@@ -28,9 +32,13 @@ class Budgets:
             budgets.append((network, self._settings.confirmations_per_network))
         return max(self._until(key, limit) for key, limit in budgets)
 
-    def spend(self, mailbox_key: bytes, network: bytes) -> None:
-        """Take a place in each."""
-        requests.spend(self._conn, self._now, {mailbox_key, network, _EVERYBODY})
+    def settle(self, network: bytes) -> None:
+        """Take a place of the network: once for every request that is settled, so that what is left tells nothing."""
+        requests.spend(self._conn, self._now, {network})
+
+    def spend(self, mailbox_key: bytes) -> None:
+        """Take a place of the mailbox and of the total, for a mail."""
+        requests.spend(self._conn, self._now, {mailbox_key, _EVERYBODY})
 
     def _until(self, key: bytes, limit: int) -> int:
         if key not in self._full and requests.spent(self._conn, key, self._now - _HOUR) >= limit:

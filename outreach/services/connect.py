@@ -6,7 +6,7 @@ the press behind that mail tells the owner, who gets a request without an addres
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,7 +16,15 @@ from outreach.domain import addresses
 from outreach.domain.actors import ENGINE, RECIPIENT
 from outreach.domain.eligibility import Decision, Defer, Reason, Send, Withhold
 from outreach.domain.errors import ConflictError, TokenExpiredError
-from outreach.domain.invitation import CONNECT_DAYS, Answer, Way
+from outreach.domain.invitation import (
+    CONNECT_ASKS_A_DAY,
+    CONNECT_ASKS_A_MONTH,
+    CONNECT_DAYS,
+    Allowance,
+    Answer,
+    Way,
+    next_free,
+)
 from outreach.domain.tokens import Purpose
 from outreach.services import answers, connect_links, invitation_rule, outbox
 from outreach.services.budgets import Budgets
@@ -29,21 +37,20 @@ from outreach.services.sign_up import write_request
 from outreach.store import connect_links as links
 from outreach.store import consents, invitations, invitees, members, requests
 from outreach.store.audit import Entry, record
-from outreach.store.boxes import ContactKeys, unseal
+from outreach.store.boxes import ContactKeys, seal, unseal
 from outreach.store.contacts import find_by_address, find_by_id
 from outreach.store.members import MemberRow
 from outreach.store.messages import take_planners_turn
 from outreach.store.newcomers import Newcomer, ensure_contacts, find_all
 
 DOORS = ("connect",)
-REQUEST_DAYS = 30
-"""How long a confirmed request waits for the link's owner: then who asked is let go of."""
+WINDOW = 30 * 86_400_000_000
+"""The longest of an owner's limits, in microseconds."""
 
 _BATCH = 50
 _ROUNDS = 10
 _HOUR = 3_600_000_000
 _LIFETIME = CONNECT_DAYS * 24 * _HOUR
-_PATIENCE = REQUEST_DAYS * 24 * _HOUR
 _LONGEST_FACT = 500
 
 
@@ -111,6 +118,16 @@ class _Asked:
     link: links.LinkRow | None
     owner: MemberRow | None
 
+    @property
+    def ask(self) -> int | None:
+        """The row that counts it among what came through its owner's links; None until it was taken."""
+        return self.facts.get("ask")
+
+    @property
+    def ends(self) -> int:
+        """What was typed is kept no longer than its mail could be answered."""
+        return int(self.row.received) + _LIFETIME
+
 
 def _take_all(conn: Connection, ctx: Context, now: int, rows: Sequence[Row[Any]]) -> None:
     """Lock everybody we know of these asks, in id order as the pipeline does, then take one after the other."""
@@ -134,34 +151,65 @@ def _open(conn: Connection, ctx: Context, row: Row[Any]) -> _Asked:
 
 
 def _take(conn: Connection, ctx: Context, now: int, budgets: Budgets, asked: _Asked) -> None:
-    """Settle one ask, or make it wait. Its network has one less whatever becomes of it: what is left tells nothing."""
+    """Settle one ask, or make it wait: whoever it names, while its network, the total or its link's owner is full."""
     request = asked.row
-    until = budgets.wait(request.network)
+    if now < asked.ends and (until := _wait(conn, now, budgets, asked)):
+        if until < asked.ends:
+            requests.postpone_request(conn, request.id, until)
+            return
+        decision: Decision = Withhold(Reason.CAP_INVITATIONS)
+        budgets.settle(request.network)
+    else:
+        asked = _count(conn, ctx, now, budgets, asked)
+        decision = _decide(conn, ctx, now, budgets, asked)
+        if isinstance(decision, Defer) and decision.until < asked.ends:
+            requests.postpone_request(conn, request.id, decision.until)
+            return
+    if not isinstance(decision, Send):
+        reason = decision.reason if isinstance(decision, Withhold) else Reason.CAP_INVITATIONS
+        _withhold(conn, ctx, now, asked, reason)
+    requests.settle_request(conn, request.id, now)
+
+
+def _wait(conn: Connection, now: int, budgets: Budgets, asked: _Asked) -> int:
+    """0 when an ask may be taken, else when there will be room. Nothing here depends on whose address was typed."""
+    if asked.ask is not None:
+        return budgets.wait(None)
+    until = budgets.wait(asked.row.network)
+    if asked.owner is None:
+        return until
+    taken = links.asks_since(conn, asked.owner.id, now - WINDOW)
+    free = next_free(taken, Allowance(CONNECT_ASKS_A_DAY, CONNECT_ASKS_A_MONTH), now)
+    return max(until, free if free > now else 0)
+
+
+def _count(conn: Connection, ctx: Context, now: int, budgets: Budgets, asked: _Asked) -> _Asked:
+    """Take its places of network and owner, once and whatever becomes of it: what is left tells nothing."""
+    if asked.ask is not None:
+        return asked
+    budgets.settle(asked.row.network)
+    if asked.link is None:
+        return asked
+    facts = {**asked.facts, "ask": links.note_ask(conn, now, asked.link.id)}
+    requests.reseal_request(conn, asked.row.id, seal(ctx.keyring.doors, json.dumps(facts, ensure_ascii=False).encode()))
+    return replace(asked, facts=facts)
+
+
+def _decide(conn: Connection, ctx: Context, now: int, budgets: Budgets, asked: _Asked) -> Decision:
+    """Ask the mailbox, if nothing speaks against it."""
     mailbox_key = ctx.keyring.blind("mailbox", asked.address.mailbox)
     reason = _refused(conn, now, asked, mailbox_key)
-    if reason is None and not until and budgets.is_spent(mailbox_key):
+    if reason is None and budgets.is_spent(mailbox_key):
         reason = Reason.BUDGET
-    if reason is None and not until:
-        decision = _try(conn, ctx, now, asked)
-        if isinstance(decision, Send):
-            budgets.spend(mailbox_key, request.network)
-            requests.settle_request(conn, request.id, now)
-            return
-        if isinstance(decision, Defer):
-            until = decision.until
-        else:
-            reason = decision.reason
-    if until and reason != Reason.INVITATION_ENDED and until < request.received + _LIFETIME:
-        requests.postpone_request(conn, request.id, until)
-        return
-    _withhold(conn, ctx, now, asked, reason or Reason.CAP_INVITATIONS)
-    requests.spend(conn, now, {request.network})
-    requests.settle_request(conn, request.id, now)
+    decision = Withhold(reason) if reason is not None else _try(conn, ctx, now, asked)
+    if isinstance(decision, Send):
+        budgets.spend(mailbox_key)
+    return decision
 
 
 def _refused(conn: Connection, now: int, asked: _Asked, mailbox_key: bytes) -> Reason | None:
     """What is known to be wrong before anybody is looked up, and whether the owner has an invitation to the mailbox."""
-    if now >= asked.row.received + _LIFETIME:  # what was typed is kept no longer than its mail could be answered
+    if now >= asked.ends:
         return Reason.INVITATION_ENDED
     link, owner = asked.link, asked.owner
     if link is None or owner is None or connect_links.state_of(link, asked.row.received) != "open":
@@ -171,8 +219,8 @@ def _refused(conn: Connection, now: int, asked: _Asked, mailbox_key: bytes) -> R
 
 def _try(conn: Connection, ctx: Context, now: int, asked: _Asked) -> Decision:
     """Invite, if the rule lets it go now; otherwise leave no trace of having tried, nor a contact nobody needs."""
-    link, owner = asked.link, asked.owner
-    if link is None or owner is None:
+    link, owner, ask = asked.link, asked.owner, asked.ask
+    if link is None or owner is None or ask is None:
         return Withhold(Reason.INVITER_STOPPED)
     with conn.begin_nested() as trial:
         keys = ContactKeys(ctx.keyring, conn)  # of this trial: one undone may have made a key
@@ -192,6 +240,7 @@ def _try(conn: Connection, ctx: Context, now: int, asked: _Asked) -> Decision:
         decision = invitation_rule.judge(conn, now, row, person)
         if isinstance(decision, Send):
             invitation_rule.place(conn, now, row, person, decision)
+            links.was_mailed(conn, ask, row.id)
         else:
             trial.rollback()
     return decision
@@ -279,31 +328,8 @@ def decline_connect(ctx: Context, token: str) -> None:
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         row = _question(conn, ctx, token, now)
-        if row.answered is None or _waits(row):
+        if row.answered is None or waits(row):
             answers.settle_refusal(conn, ctx, now, row, Answer.DECLINED, actor=RECIPIENT)
-
-
-def expire_requests(ctx: Context) -> int:
-    """Refuse what owners left unanswered for 30 days, at most 500, and let go of who asked. For the engine."""
-    with ctx.db.reading() as conn:
-        if not links.unanswered(conn, ctx.db.now(conn) - _PATIENCE, limit=1):
-            return 0
-    with ctx.db.transaction() as conn:
-        take_planners_turn(conn)
-        now = ctx.db.now(conn)
-        due = links.unanswered(conn, now - _PATIENCE, limit=_BATCH * _ROUNDS)
-        refs = consents.lock_contacts(conn, {row.contact for row in due if row.contact is not None})
-        for one in due:
-            row = invitations.by_ref(conn, one.ref, lock=True)
-            if row is None or not _waits(row):
-                continue
-            invitations.change(conn, row.id, settled=now, settlement="refused")
-            body = {"invitation": row.ref.hex(), "way": row.way, "settlement": "refused"}
-            contact = refs.get(row.contact)
-            record(conn, now, Entry(kind="invitation.answered", actor=ENGINE.name, contact=contact, body=body))
-            row = invitees.again(conn, row.id)
-            invitation_rule.let_go(conn, now, row, actor=ENGINE, reason="request not answered")
-        return len(due)
 
 
 def tell_requester(conn: Connection, ctx: Context, now: int, invitation_row: Row[Any]) -> None:
@@ -334,7 +360,8 @@ def _question(conn: Connection, ctx: Context, token: str, now: int, *, lock: boo
     return found
 
 
-def _waits(row: Row[Any]) -> bool:
+def waits(row: Row[Any]) -> bool:
+    """Whether an ask was confirmed and waits for the link's owner."""
     return bool(row.answer == Answer.ACCEPTED and row.settled is None)
 
 
@@ -353,7 +380,7 @@ def _view(conn: Connection, ctx: Context, row: Row[Any], now: int) -> ConnectVie
         expires=row.expires,
         masked=addresses.mask(exact) if exact else "",
         answer=row.answer or "",
-        waits=_waits(row),
+        waits=waits(row),
         is_off=is_stopped or link is None or connect_links.state_of(link, row.asked) != "open",
         refusal=ctx.tokens.issue(Purpose.INVITATION, row.ref, now),
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from outreach.domain import plain_words
-from outreach.domain.actors import Actor
+from outreach.domain.actors import ENGINE, Actor
 from outreach.domain.errors import ConflictError, InvalidInputError, NotFoundError
+from outreach.domain.invitation import CONNECT_REPORT_DAYS, CONNECT_REPORTS
 from outreach.domain.plain_words import PlainWordsError
 from outreach.services.context import Context
 from outreach.services.members import must_be_active
@@ -26,12 +27,17 @@ MOST_LIVE = 20
 MOST_ASKS = 1_000
 MOST_DAYS = 365
 
+REPORTS = "reports"
+"""Why a link was switched off, when its owner did not."""
+
 _DAY = 86_400_000_000
+_REPORTS_WINDOW = CONNECT_REPORT_DAYS * _DAY
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkView:
-    """A link as its owner sees it. `asked`: confirmed requests; `state`: open, closed, ended or full.
+    """A link as its owner sees it. `asked`: confirmed requests; `state`: open, closed, ended or full; `is_reported`:
+    closed because of reports.
 
     `most`, `expires` (UTC microseconds): its limits, None where there is none. `url`: the page, `badge_url`: the frame.
     """
@@ -46,6 +52,7 @@ class LinkView:
     closed: int | None
     asked: int
     state: str
+    is_reported: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -104,6 +111,21 @@ def close_link(ctx: Context, actor: Actor, ref: bytes) -> None:
             record(conn, now, Entry(kind="connect-link.closed", actor=actor.name, contact=contact, body=body))
 
 
+def close_if_reported(conn: Connection, now: int, link_id: int | None) -> None:
+    """Switch a link off once three mailboxes reported what came through it within 30 days. Its owner reads why.
+
+    Inside the transaction of the report, which holds its owner's lock so that reports take turns. None: no link.
+    """
+    if link_id is None or connect_links.reporters(conn, link_id, now - _REPORTS_WINDOW) < CONNECT_REPORTS:
+        return
+    row = connect_links.by_id(conn, link_id)
+    if row is not None and connect_links.close(conn, now, row.id, why=REPORTS):
+        owner = members.by_id(conn, row.member)
+        contact = owner.contact_ref if owner is not None else None
+        body = {"link": row.ref.hex(), "confirmed": row.confirmed, "why": REPORTS}
+        record(conn, now, Entry(kind="connect-link.closed", actor=ENGINE.name, contact=contact, body=body))
+
+
 def list_links(ctx: Context, actor: Actor) -> list[LinkView]:
     """All links of the member, newest first."""
     member_id = actor.must_be_member()
@@ -146,7 +168,7 @@ def is_live(row: LinkRow, owner: members.MemberRow, at: int) -> bool:
 
 
 def state_of(row: LinkRow, at: int) -> str:
-    """open, closed (by its owner), ended (its time is over) or full (its confirmed requests are used up)."""
+    """open, closed (by its owner or reports), ended (its time is over) or full (its confirmed requests are used up)."""
     if row.closed is not None and row.closed <= at:
         return "closed"
     if row.expires is not None and row.expires <= at:
@@ -186,6 +208,7 @@ def _view(ctx: Context, keys: ContactKeys, contact_id: int, row: LinkRow, now: i
         closed=row.closed,
         asked=row.confirmed,
         state=state_of(row, now),
+        is_reported=row.closed_for == REPORTS,
     )
 
 

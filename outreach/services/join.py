@@ -6,7 +6,6 @@ for half an hour. So only who reads the mailbox learns whether there is an accou
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
 
-from outreach.domain import addresses, plain_words
+from outreach.domain import addresses, own_names, plain_words
 from outreach.domain.errors import ConflictError, InvalidInputError, TokenExpiredError
 from outreach.domain.tokens import Purpose
 from outreach.services import outbox, passwords
@@ -23,7 +22,7 @@ from outreach.services.context import Context
 from outreach.services.public_text import read_house
 from outreach.services.requests import failing_alone
 from outreach.services.sessions import MEMBERS, Client, begin_session, end_sessions
-from outreach.store import consents, requests, suppressions
+from outreach.store import consents, invitees, requests, suppressions
 from outreach.store import members as store
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys, seal, unseal
@@ -40,10 +39,18 @@ _BACK = re.compile(r"incoming/[0-9a-f]{32}")
 
 
 class TakenNameError(InvalidInputError):
-    """The name is the organisation's own."""
+    """The name is the organisation's own, or has it within it."""
 
     def __init__(self) -> None:
         super().__init__("This is the name of who runs this site. Use your own, the one others know you by.", "name")
+
+
+class OfficeNameError(InvalidInputError):
+    """The name reads as if staff wrote."""
+
+    def __init__(self) -> None:
+        words = "This reads as if it came from our staff. Leave out words such as team, support and security."
+        super().__init__(words, "name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +141,14 @@ class _Batch:
         consents.lock_contacts(self.conn, {person.id for person in known if person is not None})
 
     def take(self, asked: _Asked) -> None:
-        """Settle one request, or make it wait."""
+        """Settle one request, or make it wait, whoever it names."""
+        if until := self.budgets.wait(asked.row.network):
+            requests.postpone_request(self.conn, asked.row.id, until)
+            return
+        self.budgets.settle(asked.row.network)
         person = self._owner(asked)
         pending = requests.open_confirmation(self.conn, person.id, self.now, about="account") if person else None
         mail = self._mail(asked, person, pending)
-        if isinstance(mail, int):
-            requests.postpone_request(self.conn, asked.row.id, mail)
-            return
         keys = ContactKeys(self.ctx.keyring, self.conn)
         person = person or self._meet(asked, keys)
         confirmation = self._ask(asked, person, pending, keys, is_mailed=mail == "queued")
@@ -154,8 +162,8 @@ class _Batch:
             return find_by_id(self.conn, owner)
         return find_by_address(self.conn, self.ctx.keyring, asked.address)
 
-    def _mail(self, asked: _Asked, person: Person | None, pending: Row[Any] | None) -> str | int:
-        """ "queued", "merged", "budget", a bar's kind; or the instant until which the request waits."""
+    def _mail(self, asked: _Asked, person: Person | None, pending: Row[Any] | None) -> str:
+        """ "queued", "merged", "budget", or a bar's kind."""
         if person and pending and requests.has_unsent_mail(self.conn, pending.id, person.id):
             return "merged"
         if self.budgets.is_spent(asked.keys[1]):
@@ -163,7 +171,7 @@ class _Batch:
         for bar in suppressions.live(self.conn, asked.keys):
             if bar.lift != "owner":
                 return bar.kind
-        return self.budgets.wait(asked.row.network) or "queued"
+        return "queued"
 
     def _meet(self, asked: _Asked, keys: ContactKeys) -> Person:
         newcomer = Newcomer(asked.address, asked.facts["locale"], read_house(self.conn).timezone)
@@ -196,7 +204,7 @@ class _Batch:
         """Queue or withhold the one mail of this request, and say so in the log."""
         ref, entries = None, []
         if mail == "queued":
-            self.budgets.spend(asked.keys[1], asked.row.network)
+            self.budgets.spend(asked.keys[1])
             ref = outbox.queue_confirmation(self.conn, self.now, person, confirmation, due=self.now)
         elif mail != "merged":
             if mail != "budget":
@@ -263,16 +271,17 @@ def path_of(back: str) -> str:
 
 
 def check_own_name(conn: Connection, name: str) -> str:
-    """A name as its owner may have it. Raises InvalidInputError: PlainWordsError, or TakenNameError for our own."""
+    """A name as its owner may have it.
+
+    Raises InvalidInputError (field "name"): PlainWordsError, TakenNameError for our own, OfficeNameError.
+    """
     name = plain_words.check_name(name)
     ours = conn.execute(select(controller.c.name).union(select(sender.c.name))).scalars()
-    if _folded(name) in {_folded(one) for one in ours}:
+    if own_names.holds_one_of(name, ours):
         raise TakenNameError
+    if own_names.names_an_office(name):
+        raise OfficeNameError
     return name
-
-
-def _folded(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _put_account(
@@ -306,11 +315,15 @@ def _must_be_the_only_one(conn: Connection, contact_id: int) -> None:
 
 
 def _question(conn: Connection, ctx: Context, now: int, token: str, *, lock: bool = False) -> Row[Any]:
-    """The open request for an account that a token names; its contact locked first, as everywhere."""
+    """The open request for an account that a token names. Locked: everybody of its mailbox first, in id order as
+    everywhere, so that two spellings of one address take turns.
+    """
     read = ctx.tokens.read(Purpose.ACCOUNT, token, now)
     found = requests.confirmation_by_ref(conn, read.ref)
     if found is not None and lock:
-        consents.lock_contacts(conn, [found.contact])
+        person = find_by_id(conn, found.contact)
+        others = invitees.held_of_mailbox(conn, person.mailbox) if person is not None else []
+        consents.lock_contacts(conn, {found.contact, *others})
         found = requests.confirmation_by_ref(conn, read.ref, lock=True)
     if found is None or found.about != "account" or found.answered is not None or found.expires <= now:
         raise TokenExpiredError("This link was used, or is past its time. Nothing was changed. Ask for a fresh one.")

@@ -1,7 +1,8 @@
 """What the engine makes of submitted requests: one confirmation a person, within durable budgets of confirmation mail.
 
 Bars, budgets and state are looked at here, never at the door, so the door tells nobody anything. Over the budgets of
-a network or in total a request waits; over a mailbox's own, its pending confirmation gains the topics without a mail.
+a network or in total every request waits; over a mailbox's own, its pending confirmation gains the topics without a
+mail. Each takes a place of its network, mailed or not, so that no later request tells what became of it.
 A request that cannot be opened or taken fails alone: it is kept, and tried again every hour.
 """
 
@@ -114,8 +115,12 @@ class _Batch:
         consents.lock_contacts(self.conn, (person.id for person in known.values()))
 
     def take(self, asked: _Asked) -> None:
-        """Settle one request, or make it wait."""
+        """Settle one request, or make it wait, whoever it names."""
         row = asked.row
+        if until := self.budgets.wait(row.network if row.door == "sign-up" else None):
+            requests.postpone_request(self.conn, row.id, until)
+            return
+        self.budgets.settle(row.network)
         self.keys = ContactKeys(self.ctx.keyring, self.conn)  # of this request: one undone may have made a key
         person = find_by_address(self.conn, self.ctx.keyring, asked.address)
         locale = person.locale if person else asked.facts["locale"]
@@ -126,9 +131,6 @@ class _Batch:
             return
         pending = requests.open_confirmation(self.conn, person.id, self.now) if person else None
         mail = self._mail(asked, person, pending)
-        if isinstance(mail, int):
-            requests.postpone_request(self.conn, row.id, mail)
-            return
         person = person or self._meet(asked)
         confirmation = self._ask(asked, person, pending, topics, is_mailed=mail == "queued")
         entries = self._send(asked, person, confirmation, mail, topics)
@@ -157,8 +159,8 @@ class _Batch:
             self._offers[locale] = {topic.ref: topic for topic in offered(self.conn, self.house, locale)}
         return self._offers[locale]
 
-    def _mail(self, asked: _Asked, person: Person | None, pending: Row[Any] | None) -> str | int:
-        """ "queued", "merged", "budget", a bar's kind; or the instant until which the request waits."""
+    def _mail(self, asked: _Asked, person: Person | None, pending: Row[Any] | None) -> str:
+        """ "queued", "merged", "budget", or a bar's kind."""
         if person and pending and requests.has_unsent_mail(self.conn, pending.id, person.id):
             return "merged"
         if self.budgets.is_spent(asked.mailbox_key):
@@ -167,8 +169,7 @@ class _Batch:
         for bar in bars:
             if bar.lift != "owner":
                 return bar.kind
-        network = asked.row.network if asked.row.door == "sign-up" else None
-        return self.budgets.wait(network) or "queued"
+        return "queued"
 
     def _meet(self, asked: _Asked) -> Person:
         newcomer = Newcomer(asked.address, asked.facts["locale"], self.house.timezone)
@@ -211,7 +212,7 @@ class _Batch:
         if mail == "merged":
             return [self._requested(asked, person, topics, mail, None)]
         if mail == "queued":
-            self.budgets.spend(asked.mailbox_key, asked.row.network)
+            self.budgets.spend(asked.mailbox_key)
             ref = outbox.queue_confirmation(self.conn, self.now, person, confirmation, due=self.now)
             return [self._requested(asked, person, topics, mail, ref)]
         if mail != "budget":

@@ -3,13 +3,13 @@
 import secrets
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, text, update
 from sqlalchemy.engine import Row
 
 from outreach.domain.invitation import Answer
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.campaigns import message
-from outreach.store.schema.members import connect_link, invitation, member
+from outreach.store.schema.members import connect_ask, connect_link, invitation, member
 from outreach.store.schema.people import mailbox
 
 LinkRow = Row[*tuple[Any, ...]]
@@ -80,11 +80,10 @@ def live(conn: Connection, member_id: int, now: int) -> int:
     return int(conn.execute(query).scalar_one())
 
 
-def close(conn: Connection, now: int, link_id: int) -> bool:
-    """Switch a link off for good. False when it was off already."""
-    done = conn.execute(
-        update(connect_link).where(connect_link.c.id == link_id, connect_link.c.closed.is_(None)).values(closed=now)
-    )
+def close(conn: Connection, now: int, link_id: int, *, why: str | None = None) -> bool:
+    """Switch a link off for good. `why`: "reports"; None: its owner did. False when it was off already."""
+    is_on = update(connect_link).where(connect_link.c.id == link_id, connect_link.c.closed.is_(None))
+    done = conn.execute(is_on.values(closed=now, closed_for=why))
     return done.rowcount == 1
 
 
@@ -95,6 +94,50 @@ def has_invitation(conn: Connection, member_id: int, mailbox_key: bytes) -> bool
         conn.execute(query.where(invitation.c.member == member_id, mailbox.c.mailbox_key == mailbox_key)).first()
         is not None
     )
+
+
+def note_ask(conn: Connection, now: int, link_id: int) -> int:
+    """Write down that an ask through this link was taken; returns the row's id."""
+    made = insert(connect_ask).values(link=link_id, at=now).returning(connect_ask.c.id)
+    return int(conn.execute(made).scalar_one())
+
+
+def was_mailed(conn: Connection, ask_id: int, invitation_id: int) -> None:
+    """The question that an ask led to: once it is confirmed, the ask counts no more."""
+    conn.execute(update(connect_ask).where(connect_ask.c.id == ask_id).values(invitation=invitation_id))
+
+
+def asks_since(conn: Connection, member_id: int, since: int) -> list[int]:
+    """When each ask through this member's links was taken after `since`, but for those that were confirmed."""
+    query = (
+        select(connect_ask.c.at)
+        .join(connect_link, connect_link.c.id == connect_ask.c.link)
+        .join(invitation, invitation.c.id == connect_ask.c.invitation, isouter=True)
+        .where(
+            connect_link.c.member == member_id,
+            connect_ask.c.at > since,
+            func.coalesce(invitation.c.answer, "") != Answer.ACCEPTED,
+        )
+    )
+    return list(conn.execute(query).scalars())
+
+
+def has_asks_before(conn: Connection, before: int) -> bool:
+    """Whether `forget_asks` would find anything."""
+    return conn.execute(select(connect_ask.c.id).where(connect_ask.c.at < before).limit(1)).first() is not None
+
+
+def forget_asks(conn: Connection, before: int) -> None:
+    """Forget the asks taken before `before`, the longest window being over."""
+    conn.execute(delete(connect_ask).where(connect_ask.c.at < before))
+
+
+def reporters(conn: Connection, link_id: int, since: int) -> int:
+    """How many mailboxes reported what came through a link and refused it, or said yes to it, after `since`."""
+    query = select(func.count(invitation.c.mailbox.distinct())).where(
+        invitation.c.link == link_id, invitation.c.report.is_not(None), invitation.c.answered > since
+    )
+    return int(conn.execute(query).scalar_one())
 
 
 def handed_off(conn: Connection, row: Row[Any]) -> int | None:

@@ -62,6 +62,11 @@ def postpone_request(conn: Connection, request_id: int, until: int) -> None:
     conn.execute(update(request).where(request.c.id == request_id).values(not_before=until))
 
 
+def reseal_request(conn: Connection, request_id: int, payload_box: bytes) -> None:
+    """Keep something more with what was typed, for when the request is looked at again."""
+    conn.execute(update(request).where(request.c.id == request_id).values(payload_box=payload_box))
+
+
 def open_confirmation(conn: Connection, contact_id: int, now: int, *, about: str = "topics") -> Row[Any] | None:
     """The request about topics, or an account, that this person has not yet answered, if one is pending."""
     return conn.execute(

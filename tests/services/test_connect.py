@@ -196,7 +196,7 @@ def test_over_a_networks_budget_asks_wait_whoever_was_typed(ctx: Context, world:
     ref = make_link(ctx, world.member("alice@example.org").actor, label="Blog")
     for _ in range(ctx.settings.confirmations_per_network):
         ask(ctx, ref, "alice@example.org")
-    ask(ctx, ref, "new@example.org")
+    ask(ctx, make_link(ctx, world.member().actor, label="Blog"), "new@example.org")
     process_connects(ctx)
     assert mails(ctx) == 0
     assert count(ctx, request, request.c.settled.is_(None)) == 1

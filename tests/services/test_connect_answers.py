@@ -13,10 +13,10 @@ from outreach.services import connect, connections
 from outreach.services.connect import (
     confirm_connect,
     decline_connect,
-    expire_requests,
     process_connects,
     view_connect,
 )
+from outreach.services.connect_expiry import expire_requests
 from outreach.services.connect_links import make_link, see_link
 from outreach.services.context import Context
 from outreach.services.expiry import expire

@@ -7,7 +7,7 @@ from wtforms import BooleanField, EmailField, PasswordField, SelectField, String
 from wtforms.validators import InputRequired, Length
 
 from outreach.domain.errors import InvalidInputError
-from outreach.services.join import TakenNameError
+from outreach.services.join import OfficeNameError, TakenNameError
 from outreach.services.passwords import LONGEST, SHORTEST, Fault, PasswordError
 from outreach.web.choices import languages, zones
 from outreach.web.forms import Form
@@ -105,6 +105,8 @@ def _words(error: InvalidInputError) -> str:
         }[error.fault]
     if isinstance(error, TakenNameError):
         return gettext("This is the name of who runs this site. Use your own, the one others know you by.")
+    if isinstance(error, OfficeNameError):
+        return gettext("This reads as if it came from our staff. Leave out words such as team, support and security.")
     if error.field in {"present", "password"}:
         return gettext("This is not your password. Nothing was changed.")
     return sentence(error)
