@@ -17,6 +17,7 @@ from outreach.domain.actors import RECIPIENT, Actor
 from outreach.domain.errors import ConflictError, TokenError
 from outreach.domain.invitation import REFUSALS, Answer, Report, Way, replaces, suspension
 from outreach.domain.tokens import Purpose
+from outreach.services import connect_links
 from outreach.services.confirm import bar_forever
 from outreach.services.context import Context
 from outreach.services.invitation_rule import let_go
@@ -134,6 +135,8 @@ def settle_refusal(
     if values or bars:
         _record_answer(conn, now, row, actor, {"answer": str(answer), "why": None if why is None else str(why)})
         _suspend_if_due(conn, now, row, actor)
+    if "report" in values:
+        connect_links.close_if_reported(conn, now, row.link)
     let_go(conn, now, invitees.again(conn, row.id), actor=actor, reason=str(answer))
     return invitees.again(conn, row.id)
 
