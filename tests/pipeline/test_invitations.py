@@ -28,8 +28,9 @@ from outreach.store.schema.organisation import controller
 from outreach.store.schema.people import contact, suppression
 from tests.factories import MadeMember, World
 from tests.pipeline.conftest import Line
+from tests.services.connecting import row_of
 from tests.services.people import count
-from tests.services.pressing import BOB, draft, mails, press, row_of, set_policy
+from tests.services.pressing import BOB, draft, mails, press, set_policy
 
 DAY = 86_400
 

@@ -12,7 +12,7 @@ from outreach.services.context import Context
 from outreach.services.invitations import process_invitations
 from outreach.services.invite import Draft, send_invitation
 from outreach.store.schema.campaigns import message
-from outreach.store.schema.members import invitation, invitation_policy
+from outreach.store.schema.members import invitation_policy
 from tests.services.people import hand_off_everything, link
 
 BOB = "bob@example.net"
@@ -59,11 +59,6 @@ def mailed(ctx: Context, actor: Actor, address: str = BOB, **more: Any) -> str:
     ref = press(ctx, actor, address, **more)
     hand_off_everything(ctx)
     return link(ctx, Purpose.INVITATION, ref)
-
-
-def row_of(ctx: Context, ref: bytes) -> Any:
-    with ctx.db.reading() as conn:
-        return conn.execute(select(invitation).where(invitation.c.ref == ref)).one()
 
 
 def mails(ctx: Context) -> list[tuple[str, str | None]]:

@@ -20,9 +20,9 @@ from outreach.store.schema.consents import consent
 from outreach.store.schema.members import invitation, member
 from outreach.store.schema.people import contact_key, suppression
 from tests.factories import MadeMember, World
-from tests.services.connecting import everything
+from tests.services.connecting import everything, row_of
 from tests.services.people import count, hand_off_everything, link, move_clock
-from tests.services.pressing import BOB, draft, mailed, mails, press, row_of, set_policy
+from tests.services.pressing import BOB, draft, mailed, mails, press, set_policy
 
 DAY = 86_400
 REFUSALS = ("decline", "never", "report")

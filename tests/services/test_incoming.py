@@ -1,8 +1,6 @@
 """What came in for a member: who sees it, what accepting and refusing do, and that one link is used once."""
 
 import json
-import threading
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -19,6 +17,7 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.members import connection, invitation, member
 from outreach.store.schema.people import contact_key
 from tests.factories import MadeMember, World
+from tests.services.at_once import at_once
 from tests.services.connecting import (
     NOTE,
     connected,
@@ -410,7 +409,7 @@ def test_the_log_replays_to_what_the_table_says(
 def test_two_who_accept_one_link_at_once_are_one(ctx: Context, alice: MadeMember, world: World) -> None:
     ref, token = handed(ctx, alice)
     people = [world.member() for _ in range(4)]
-    ends = together([partial(press, ctx, person.actor, ref, token) for person in people])
+    ends = at_once(*(partial(press, ctx, person.actor, ref, token) for person in people))
     assert ends.count("over") == 3
     assert count(ctx, connection) == 1
     assert len(entries(ctx, "invitation.answered")) == 1
@@ -418,7 +417,7 @@ def test_two_who_accept_one_link_at_once_are_one(ctx: Context, alice: MadeMember
 
 def test_one_who_accepts_two_links_at_once_has_one_connection(ctx: Context, alice: MadeMember, bob: MadeMember) -> None:
     links = [handed(ctx, alice) for _ in range(3)]
-    ends = together([partial(press, ctx, bob.actor, ref, token) for ref, token in links])
+    ends = at_once(*(partial(press, ctx, bob.actor, ref, token) for ref, token in links))
     assert len(set(ends)) == 1
     assert "over" not in ends
     assert count(ctx, connection) == 1
@@ -429,7 +428,7 @@ def test_two_who_invited_each_other_and_accept_at_once_have_one_connection(
     ctx: Context, alice: MadeMember, bob: MadeMember
 ) -> None:
     to_bob, to_alice = mailed(ctx, alice, bob.person), mailed(ctx, bob, alice.person)
-    ends = together([partial(press, ctx, bob.actor, to_bob), partial(press, ctx, alice.actor, to_alice)])
+    ends = at_once(partial(press, ctx, bob.actor, to_bob), partial(press, ctx, alice.actor, to_alice))
     assert len(set(ends)) == 1
     assert "over" not in ends
     assert count(ctx, connection) == 1
@@ -441,20 +440,3 @@ def press(ctx: Context, actor: Actor, ref: bytes, token: str = "") -> str:
         return incoming.accept(ctx, actor, ref, show_name=False, show_address=False, hand_token=token).hex()
     except CannotAcceptError:
         return "over"
-
-
-def together(acts: list[Callable[[], str]]) -> list[str]:
-    """Each act in a thread of its own, begun at the same moment; what each said."""
-    begin = threading.Barrier(len(acts))
-    said: list[str] = []
-
-    def run(act: Callable[[], str]) -> None:
-        begin.wait()
-        said.append(act())
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return said

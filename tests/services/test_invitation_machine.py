@@ -173,8 +173,8 @@ class Inviting(RuleBasedStateMachine):
         if how == "decline":
             answers.decline_hand(self.ctx, token)
         elif how == "report":
-            answers.report_hand(self.ctx, token, Report.UNWANTED)
-            self._reported(self._name(inviter), ref.hex())
+            if answers.report_hand(self.ctx, token, Report.UNWANTED).is_reported:  # not once it is over
+                self._reported(self._name(inviter), ref.hex())
         else:
             self._accept(self.members[reader], ref, token)
 

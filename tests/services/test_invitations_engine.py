@@ -1,15 +1,11 @@
 """The engine alone looks up who is invited: it mails, withholds with a reason, or waits, and time erases."""
 
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
 
-from outreach.domain.errors import OutreachError
 from outreach.domain.frequency import Cap
 from outreach.domain.invitation import Report, Way
 from outreach.services import answers
@@ -23,8 +19,10 @@ from outreach.store.schema.members import invitation, member
 from outreach.store.schema.organisation import controller
 from outreach.store.schema.people import contact, contact_key, mailbox, suppression
 from tests.factories import MadeMember, World
+from tests.services.at_once import at_once
+from tests.services.connecting import row_of
 from tests.services.people import count, letter, move_clock
-from tests.services.pressing import BOB, draft, mailed, mails, press, row_of, set_policy
+from tests.services.pressing import BOB, draft, mailed, mails, press, set_policy
 
 DAY = 86_400
 KEPT = 14 * DAY
@@ -255,21 +253,6 @@ def test_a_bar_put_after_the_press_counts(ctx: Context, world: World, alice: Mad
         conn.execute(insert(suppression).values(bar))
     process_invitations(ctx)
     assert mails(ctx) == [("withheld", "bounce")]
-
-
-def at_once(*acts: Any) -> list[Any]:
-    """Run `acts` in threads that start together; what each returned, or the error it raised."""
-    gate = threading.Barrier(len(acts))
-
-    def run(act: Any) -> Any:
-        gate.wait()
-        try:
-            return act()
-        except OutreachError as error:
-            return error
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return list(pool.map(run, acts))
 
 
 def test_presses_at_the_same_instant_do_not_pass_the_allowance_together(ctx: Context, alice: MadeMember) -> None:

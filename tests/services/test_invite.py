@@ -32,8 +32,9 @@ from outreach.store.schema.consents import request
 from outreach.store.schema.members import connection, invitation, member
 from outreach.store.schema.people import contact
 from tests.factories import MadeMember, World
+from tests.services.connecting import row_of
 from tests.services.people import count, link, move_clock
-from tests.services.pressing import BOB, draft, mailed, mails, press, row_of, set_policy
+from tests.services.pressing import BOB, draft, mailed, mails, press, set_policy
 
 DAY = 86_400
 

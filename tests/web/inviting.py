@@ -1,17 +1,13 @@
-"""Invitations for tests of pages: rows as the engine leaves them, links to them, and the whole store to compare."""
+"""Invitations for tests of pages: rows as the engine leaves them, and links to them."""
 
 from dataclasses import dataclass
 from typing import Any
-
-from sqlalchemy import select
 
 from outreach.domain import addresses
 from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
 from outreach.store import invitations
 from outreach.store.boxes import ContactKeys
-from outreach.store.schema.columns import metadata
-from outreach.store.schema.members import invitation
 from tests.factories import DAY, MadeMember, World
 
 ALICE = "alice.berg@inviters.example"
@@ -71,19 +67,3 @@ def _made(
             **more,
         )
         return Invited(who, row.ref, ctx.tokens.issue(purpose, row.ref, now))
-
-
-def answer_of(ctx: Context, ref: bytes) -> str | None:
-    """The recipient's answer so far."""
-    with ctx.db.reading() as conn:
-        answer: str | None = conn.execute(select(invitation.c.answer).where(invitation.c.ref == ref)).scalar_one()
-        return answer
-
-
-def everything(ctx: Context) -> dict[str, list[str]]:
-    """Every row of every table."""
-    with ctx.db.reading() as conn:
-        return {
-            table.name: sorted(repr(tuple(row)) for row in conn.execute(select(table)))
-            for table in metadata.sorted_tables
-        }

@@ -12,9 +12,10 @@ from outreach.services import sessions
 from outreach.services.context import Context
 from outreach.store.schema.members import invitation, invitation_policy, member
 from tests.factories import World
+from tests.services.connecting import everything
 from tests.services.people import count, move_clock
 from tests.web.conftest import CLIENT, Browser
-from tests.web.inviting import ALICE, BOB, NOTE, Invited, everything, invite_by_hand, invite_by_mail
+from tests.web.inviting import ALICE, BOB, NOTE, Invited, invite_by_hand, invite_by_mail
 from tests.web.test_pages_render import check_page
 
 FORM = {"way": "mail", "address": BOB, "relationship": "friend", "note": NOTE, "locale": "en"}

@@ -12,9 +12,10 @@ from outreach.services.context import Context
 from outreach.store.schema.members import invitation
 from outreach.store.schema.people import contact_key, suppression
 from tests.factories import World
+from tests.services.connecting import everything, row_of
 from tests.services.people import count, letter, link, move_clock
 from tests.web.conftest import Browser
-from tests.web.inviting import ALICE, BOB, answer_of, everything, invite_by_hand, invite_by_mail
+from tests.web.inviting import ALICE, BOB, invite_by_hand, invite_by_mail
 from tests.web.test_pages_render import check_page
 
 STYLE = Path(__file__).parents[3] / "static" / "outreach.css"
@@ -112,7 +113,7 @@ def test_declining_counts_once_and_says_so(ctx: Context, client: Browser, world:
     assert client.submit(f"{path}/decline").status_code == 303
     assert everything(ctx) == after
     assert client.get(f"{path}/decline").status_code == 303
-    assert answer_of(ctx, invited.ref) == "declined"
+    assert row_of(ctx, invited.ref).answer == "declined"
 
 
 def test_stronger_answers_follow_weaker_ones_and_never_the_other_way(
@@ -122,14 +123,14 @@ def test_stronger_answers_follow_weaker_ones_and_never_the_other_way(
     path = f"/invitation/{invited.token}"
     client.submit(f"{path}/decline")
     client.submit(f"{path}/report", {"why": "advertising"})
-    assert answer_of(ctx, invited.ref) == "reported"
+    assert row_of(ctx, invited.ref).answer == "reported"
     assert "<h1>Reported, and declined</h1>" in client.page(path)
     client.submit(f"{path}/never")
-    assert answer_of(ctx, invited.ref) == "never"
+    assert row_of(ctx, invited.ref).answer == "never"
     assert count(ctx, suppression, suppression.c.kind == "never", suppression.c.lifted.is_(None)) == 1
     client.submit(f"{path}/decline")
     client.submit(f"{path}/never")
-    assert answer_of(ctx, invited.ref) == "never"
+    assert row_of(ctx, invited.ref).answer == "never"
     assert count(ctx, suppression, suppression.c.kind == "never") == 1
     page = client.page(path)
     assert "<h1>We will never write to you again</h1>" in page
@@ -164,10 +165,10 @@ def test_asking_to_be_reminded_is_noted_once(ctx: Context, client: Browser, worl
     assert "Noted. Alice Berg may remind you once." in page
     assert f"{path}/later" not in page
     assert client.get(f"{path}/later").status_code == 303
-    assert answer_of(ctx, invited.ref) is None
+    assert row_of(ctx, invited.ref).answer is None
     client.submit(f"{path}/decline")
     assert client.submit(f"{path}/later").status_code == 303
-    assert answer_of(ctx, invited.ref) == "declined"
+    assert row_of(ctx, invited.ref).answer == "declined"
 
 
 def test_accepting_leads_to_an_account_and_accepts_nothing(ctx: Context, client: Browser, world: World) -> None:
@@ -234,7 +235,7 @@ def test_a_handed_link_can_be_reported_while_it_is_open(ctx: Context, client: Br
     path = f"/hand/{handed.token}"
     assert f"{path}/report" in client.page(path)
     client.submit(f"{path}/report", {"why": "unknown_person"})
-    assert answer_of(ctx, handed.ref) == "reported"
+    assert row_of(ctx, handed.ref).answer == "reported"
     assert "<h1>Reported, and declined</h1>" in client.page(path)
 
 
@@ -256,7 +257,7 @@ def test_past_its_time_it_can_still_be_refused_for_ever(ctx: Context, client: Br
     assert "<h1>The time for this invitation is over</h1>" in client.page(path)
     assert client.get(f"{path}/accept").location == path
     client.submit(f"{path}/never")
-    assert answer_of(ctx, invited.ref) == "never"
+    assert row_of(ctx, invited.ref).answer == "never"
 
 
 def test_once_accepted_it_says_so_and_can_still_be_reported(ctx: Context, client: Browser, world: World) -> None:
@@ -267,7 +268,7 @@ def test_once_accepted_it_says_so_and_can_still_be_reported(ctx: Context, client
     path = f"/invitation/{invited.token}"
     assert "<h1>You said yes</h1>" in client.page(path)
     client.submit(f"{path}/decline")
-    assert answer_of(ctx, invited.ref) == "accepted"
+    assert row_of(ctx, invited.ref).answer == "accepted"
     client.submit(f"{path}/report", {"why": "harassment"})
     assert "Reported. It counts from now on." in client.page(path)
 
@@ -333,7 +334,7 @@ def test_the_mails_own_way_to_stop_is_never_again(ctx: Context, client: Browser,
     assert everything(ctx) == before
     assert client.submit(f"/stop/{token}/press", {"how": "page"}).status_code == 303
     assert "<h1>Stopped</h1>" in client.page(f"/stop/{token}")
-    assert answer_of(ctx, invited.ref) == "never"
+    assert row_of(ctx, invited.ref).answer == "never"
 
 
 def test_one_click_in_a_mail_program_is_never_again(ctx: Context, client: Browser, world: World) -> None:
@@ -342,7 +343,7 @@ def test_one_click_in_a_mail_program_is_never_again(ctx: Context, client: Browse
     answer = client.post(f"/stop/{token}", data={"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 200
     assert "<h1>Stopped</h1>" in answer.text
-    assert answer_of(ctx, invited.ref) == "never"
+    assert row_of(ctx, invited.ref).answer == "never"
 
 
 def _stop_link(ctx: Context, world: World, ref: bytes) -> str:
