@@ -9,25 +9,31 @@ from sqlalchemy import insert, select, update
 
 from outreach.domain.actors import VISITOR
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
+from outreach.domain.invitation import Report
 from outreach.domain.plain_words import PlainWordsError
+from outreach.domain.tokens import Purpose
+from outreach.services.answers import report
+from outreach.services.connect import process_connects
 from outreach.services.connect_links import MOST_LIVE, close_link, list_links, make_link, see_link, view_link
 from outreach.services.context import Context
+from outreach.store import invitations
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.members import connect_link, invitation, member
 from tests.factories import DAY, MadeMember, World
-from tests.services.people import count, move_clock
+from tests.services.asking import ask
+from tests.services.people import count, hand_off_everything, link, move_clock
 
 
 def asked_through(ctx: Context, owner: MadeMember, ref: bytes, *, answer: str | None) -> None:
     """Somebody's ask through a link, in whatever state."""
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        link = conn.execute(select(connect_link.c.id).where(connect_link.c.ref == ref)).scalar_one()
+        through = conn.execute(select(connect_link.c.id).where(connect_link.c.ref == ref)).scalar_one()
         values: dict[str, Any] = {
             "ref": secrets.token_bytes(16),
             "member": owner.id,
             "way": "link",
-            "link": link,
+            "link": through,
             "locale": "en",
             "asked": now,
             "expires": now + 7 * DAY,
@@ -157,3 +163,52 @@ def test_nobody_sees_or_closes_anothers_link(ctx: Context, world: World) -> None
                 act(ctx, bob.actor, wrong)
     assert list_links(ctx, bob.actor) == []
     assert view_link(ctx, ref).is_live
+
+
+def reported(ctx: Context, ref: bytes, address: str) -> None:
+    """Somebody types this address at the link, and who reads its mail reports it."""
+    ask(ctx, ref, address, network=f"{address}'s")
+    process_connects(ctx)
+    hand_off_everything(ctx)
+    with ctx.db.reading() as conn:
+        made = conn.execute(select(invitation.c.ref).order_by(invitation.c.id.desc()).limit(1)).scalar_one()
+    for _ in range(2):
+        report(ctx, link(ctx, Purpose.INVITATION, made), Report.UNWANTED)
+
+
+def test_three_mailboxes_that_report_switch_a_link_off_and_nothing_of_it_is_their_owners_record(
+    ctx: Context, world: World
+) -> None:
+    alice = world.member()
+    ref, other = (make_link(ctx, alice.actor, label=label) for label in ("Blog", "Badge"))
+    for number in range(2):
+        reported(ctx, ref, f"stranger{number}@example.org")
+        reported(ctx, other, f"other{number}@example.org")
+    assert view_link(ctx, ref).is_live
+    reported(ctx, ref, "stranger2@example.org")
+    seen = see_link(ctx, alice.actor, ref)
+    assert (seen.state, seen.is_reported, view_link(ctx, ref).is_live) == ("closed", True, False)
+    assert view_link(ctx, other).is_live
+    (entry,) = entries(ctx, "connect-link.closed")
+    assert (entry.actor, entry.contact) == ("engine", alice.person.ref)
+    assert json.loads(entry.body) == {"link": ref.hex(), "confirmed": 0, "why": "reports"}
+    with ctx.db.reading() as conn:
+        assert invitations.record_of(conn, alice.id, ctx.db.now(conn)).reported == 0
+    close_link(ctx, alice.actor, ref)
+    assert see_link(ctx, alice.actor, ref).is_reported and len(entries(ctx, "connect-link.closed")) == 1
+
+
+def test_reports_more_than_thirty_days_apart_switch_nothing_off(ctx: Context, world: World) -> None:
+    alice = world.member()
+    ref = make_link(ctx, alice.actor, label="Blog")
+    for number in range(5):
+        move_clock(ctx, number * 16 * 86_400)
+        reported(ctx, ref, f"stranger{number}@example.org")
+    assert view_link(ctx, ref).is_live
+
+
+def test_a_link_its_owner_switched_off_is_not_called_reported(ctx: Context, world: World) -> None:
+    alice = world.member()
+    ref = make_link(ctx, alice.actor, label="Blog")
+    close_link(ctx, alice.actor, ref)
+    assert not see_link(ctx, alice.actor, ref).is_reported

@@ -163,3 +163,14 @@ def test_a_press_needs_the_pages_token(ctx: Context, alice: Browser) -> None:
     assert alice.post(f"/me/links/{ref}/close").status_code == 400
     assert alice.post("/me/links", data={"label": "Blog"}).status_code == 400
     assert count(ctx, connect_link, connect_link.c.closed.is_(None)) == 1
+
+
+def test_a_link_that_reports_switched_off_says_so_to_its_owner_alone(ctx: Context, alice: Browser) -> None:
+    ref = made(ctx, alice)
+    words = "Switched off: three people reported what came through it"
+    assert words not in alice.page(f"/me/links/{ref}")
+    with ctx.db.transaction() as conn:
+        conn.execute(update(connect_link).values(closed=1, closed_for="reports"))
+    for page in (f"/me/links/{ref}", "/me/links"):
+        assert words in alice.page(page)
+    assert "reported" not in alice.get(f"/connect/{ref}").text
