@@ -28,7 +28,7 @@ from outreach.domain.actors import RECIPIENT
 from outreach.domain.consent import Event
 from outreach.domain.errors import OutreachError
 from outreach.domain.frequency import Cap
-from outreach.domain.invitation import Report, Way
+from outreach.domain.invitation import LOOK_BACK_DAYS, Report, Way
 from outreach.mail.transport import Outcome, Parcel, Result
 from outreach.services import answers, incoming
 from outreach.services.consents import apply_event
@@ -95,10 +95,10 @@ class Inviting(RuleBasedStateMachine):
         self.asked: set[tuple[str, str]] = set()
         self.reminded: Counter[tuple[str, str]] = Counter()
         self.nevers: dict[str, int] = {}
-        self.reports: dict[str, set[str]] = {name: set() for name in self.names.values()}
+        self.reports: dict[str, dict[str, int]] = {name: {} for name in self.names.values()}
         self.stopped: dict[str, int] = {}
         self.sent: list[tuple[MadeMember, bytes, str]] = []
-        self.by_hand: list[tuple[MadeMember, bytes]] = []
+        self.by_hand: list[bytes] = []
         self.seen: list[Seen] = []
 
     def _change(self, contact_id: int, event: Event, text: int) -> None:
@@ -160,12 +160,12 @@ class Inviting(RuleBasedStateMachine):
             ref = send_invitation(self.ctx, self.members[who].actor, draft(way=Way.HAND))
         except OutreachError:
             return
-        self.by_hand.append((self.members[who], ref))
+        self.by_hand.append(ref)
 
     @precondition(lambda self: self.by_hand)
     @rule(which=places, how=st.sampled_from(["decline", "report", "accept"]), reader=inviters)
     def answer_by_hand(self, which: int, how: str, reader: int) -> None:
-        inviter, ref = self.by_hand[which % len(self.by_hand)]
+        ref = self.by_hand[which % len(self.by_hand)]
         with self.ctx.db.reading() as conn:
             row = invitations.by_ref(conn, ref)
         assert row is not None
@@ -173,8 +173,7 @@ class Inviting(RuleBasedStateMachine):
         if how == "decline":
             answers.decline_hand(self.ctx, token)
         elif how == "report":
-            if answers.report_hand(self.ctx, token, Report.UNWANTED).is_reported:  # not once it is over
-                self._reported(self._name(inviter), ref.hex())
+            answers.report_hand(self.ctx, token, Report.UNWANTED)
         else:
             self._accept(self.members[reader], ref, token)
 
@@ -203,8 +202,8 @@ class Inviting(RuleBasedStateMachine):
             answers.never(self.ctx, one.token)
             self.nevers.setdefault(one.mailbox, self.line.now())
         elif how == "report":
-            answers.report(self.ctx, one.token, Report.ADVERTISING)
-            self._reported(one.inviter, one.mailbox)
+            view = answers.report(self.ctx, one.token, Report.ADVERTISING)
+            self._reported(one.inviter, one.mailbox, view.asked)
         else:
             self._ask_later(one)
 
@@ -215,10 +214,11 @@ class Inviting(RuleBasedStateMachine):
             return
         self.asked.add((one.inviter, one.mailbox))
 
-    def _reported(self, name: str, what: str) -> None:
-        self.reports[name].add(what)
-        if len(self.reports[name]) >= 3:
-            self.stopped.setdefault(name, self.line.now())
+    def _reported(self, name: str, mailbox: str, asked: int) -> None:
+        self.reports[name][mailbox] = asked
+        now = self.line.now()
+        if sum(1 for at in self.reports[name].values() if at > now - LOOK_BACK_DAYS * DAY) >= 3:
+            self.stopped.setdefault(name, now)
 
     @precondition(lambda self: any(one.token for one in self.seen))
     @rule(which=places, is_wished=st.booleans(), is_later=st.booleans())
@@ -261,15 +261,16 @@ class Inviting(RuleBasedStateMachine):
     @precondition(lambda self: not self.stopped)
     @rule(who=inviters, where=places, is_planned=st.booleans())
     def suspend_between_press_and_mail(self, who: int, where: int, *, is_planned: bool) -> None:
-        """Three whom a member handed links to report them, while mails they pressed for are on their way."""
+        """Three whom a member wrote to report them, while mails they pressed for are on their way."""
         for step in range(3):
-            self.make_by_hand(who)
+            self.invite_by_mail(who, where + step, is_delivered=True)
+        wrote = [one for one in self.seen if one.inviter == self._name(self.members[who]) and one.token]
+        for step in range(3, 6):
             self.invite_by_mail(who, where + step, is_delivered=False)
         if is_planned:
             process_invitations(self.ctx)
-        mine = [which for which, (maker, _) in enumerate(self.by_hand) if maker is self.members[who]]
-        for which in mine[-3:]:
-            self.answer_by_hand(which, "report", who)
+        for one in wrote[-3:]:
+            self._answer(one, "report")
         self.deliver([])
 
     @rule(results=st.lists(st.sampled_from(RESULTS), max_size=6))
@@ -387,6 +388,7 @@ def test_whatever_happens_in_whatever_order(world: World) -> None:
     run_state_machine_as_test(InOneWorld, settings=thorough)
     seen = [one for machine in lived for one in machine.seen]
     assert any(one.inviter for one in seen)
+    assert any(machine.stopped for machine in lived)
     seal(world.ctx, 1)
     verdict = verify(world.ctx)
     assert verdict.is_clean, verdict.lines()
