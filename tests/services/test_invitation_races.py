@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from outreach.domain.actors import Actor
 from outreach.domain.errors import NotFoundError
 from outreach.domain.invitation import Way
 from outreach.domain.tokens import Purpose
 from outreach.services import answers, incoming
 from outreach.services.confirm import Client
 from outreach.services.context import Context
+from outreach.services.incoming import CannotAcceptError
 from outreach.services.invitations import expire_invitations, process_invitations
 from outreach.services.invite import cancel_invitation, list_sent, send_invitation, send_reminder
 from outreach.services.leave import close_account
@@ -21,7 +23,8 @@ from outreach.store.schema.members import connection, invitation, member
 from outreach.store.schema.people import contact_key, suppression
 from tests.factories import MadeMember, World
 from tests.services.at_once import at_once
-from tests.services.connecting import requested, row_of
+from tests.services.connecting import entries, handed, requested, row_of
+from tests.services.connecting import mailed as written
 from tests.services.people import count, hand_off_everything, link
 from tests.services.pressing import draft, mailed, press, set_policy
 from tests.services.staffing import PASSWORD
@@ -127,3 +130,41 @@ def test_who_left_while_they_accepted_is_connected_with_nobody(
         accept(ctx, bob, ref, token)
     assert count(ctx, connection) == 0
     assert count(ctx, contact_key, contact_key.c.contact == bob.person.id) == 0
+
+
+def test_two_who_accept_one_link_at_once_are_one(ctx: Context, alice: MadeMember, world: World) -> None:
+    ref, token = handed(ctx, alice)
+    people = [world.member() for _ in range(4)]
+    ends = at_once(*(partial(say_yes, ctx, person.actor, ref, token) for person in people))
+    assert ends.count("over") == 3
+    assert count(ctx, connection) == 1
+    assert len(entries(ctx, "invitation.answered")) == 1
+
+
+def test_one_who_accepts_two_links_at_once_has_one_connection(ctx: Context, world: World, alice: MadeMember) -> None:
+    bob = world.member()
+    links = [handed(ctx, alice) for _ in range(3)]
+    ends = at_once(*(partial(say_yes, ctx, bob.actor, ref, token) for ref, token in links))
+    assert len(set(ends)) == 1
+    assert "over" not in ends
+    assert count(ctx, connection) == 1
+    assert count(ctx, invitation, invitation.c.mailbox == bob.person.mailbox) == 1
+
+
+def test_two_who_invited_each_other_and_accept_at_once_have_one_connection(
+    ctx: Context, world: World, alice: MadeMember
+) -> None:
+    bob = world.member()
+    to_bob, to_alice = written(ctx, alice, bob.person), written(ctx, bob, alice.person)
+    ends = at_once(partial(say_yes, ctx, bob.actor, to_bob), partial(say_yes, ctx, alice.actor, to_alice))
+    assert len(set(ends)) == 1
+    assert "over" not in ends
+    assert count(ctx, connection) == 1
+
+
+def say_yes(ctx: Context, actor: Actor, ref: bytes, token: str = "") -> str:
+    """Accept, and say which connection it made, or "over"."""
+    try:
+        return incoming.accept(ctx, actor, ref, show_name=False, show_address=False, hand_token=token).hex()
+    except CannotAcceptError:
+        return "over"
