@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         3, description="confirmation mails one mailbox may get in 24 hours, whoever asks"
     )
     confirmations_per_network: Annotated[int, Field(ge=1)] = Field(
-        20, description="confirmation mails one network (IPv4 /24, IPv6 /48) may cause in an hour; more wait"
+        20, description="addresses typed from one network (IPv4 /24, IPv6 /48) that are looked at in an hour; more wait"
     )
     confirmations_total: Annotated[int, Field(ge=1)] = Field(
         2000, description="confirmation mails in an hour, all together; more wait"

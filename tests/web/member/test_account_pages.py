@@ -127,6 +127,7 @@ def test_each_wrong_answer_is_named_at_its_field(client: Browser, world: World) 
     wrong = (
         ({"name": ""}, "Type the name others know you by"),
         ({"name": "Northfield"}, "who runs this site"),
+        ({"name": "The support team"}, "as if it came from our staff"),
         ({"name": "Alice", "password": "short", "again": "short"}, "12 characters or more"),
         ({"name": "Alice", "again": "another one, it seems"}, "The two passwords differ"),
         ({"name": "alice@example.org"}, "Leave e-mail addresses out"),
