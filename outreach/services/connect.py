@@ -138,6 +138,7 @@ def _take_all(conn: Connection, ctx: Context, now: int, rows: Sequence[Row[Any]]
             opened.append(_open(conn, ctx, row))
     keys = [ctx.keyring.blind("address", asked.address.exact) for asked in opened]
     consents.lock_contacts(conn, (person.id for person in find_all(conn, keys).values()))
+    invitees.lock_members(conn, {asked.owner.id for asked in opened if asked.owner is not None})
     for asked in opened:
         with failing_alone(conn, now, asked.row):
             _take(conn, ctx, now, budgets, asked)

@@ -31,6 +31,7 @@ def expire_requests(ctx: Context) -> int:
         links.forget_asks(conn, now - WINDOW)
         due = links.unanswered(conn, now - _PATIENCE, limit=_SLICE)
         refs = consents.lock_contacts(conn, {row.contact for row in due if row.contact is not None})
+        invitees.lock_members(conn, {row.member for row in due})
         for one in due:
             row = invitations.by_ref(conn, one.ref, lock=True)
             if row is None or not waits(row):

@@ -141,11 +141,12 @@ def test_a_ref_has_one_length() -> None:
 
 def test_every_purpose_says_what_it_may_do() -> None:
     assert all(purpose.powers for purpose in Purpose)
-    assert {purpose for purpose in Purpose if Power.GRANT in purpose.powers} == {Purpose.CONFIRM}
+    assert {purpose for purpose in Purpose if Power.GRANT in purpose.powers} == {Purpose.CONFIRM, Purpose.CONNECT}
 
 
 def test_links_inside_a_mail_may_only_reduce_and_explain() -> None:
-    must_suit_mail(MAIL_PURPOSES)
-    for purpose in set(Purpose) - MAIL_PURPOSES:
+    suits = MAIL_PURPOSES | {Purpose.INVITATION, Purpose.HAND}
+    must_suit_mail(suits)
+    for purpose in set(Purpose) - suits:
         with pytest.raises(NotAllowedError):
             must_suit_mail([purpose])

@@ -141,7 +141,7 @@ def _tokens(ctx: Context, conn: Connection) -> dict[str, list[str]]:
         "members": issue(Purpose.ACCOUNT, _account_asked(conn, now)),
         "invitation": issue(Purpose.INVITATION, *_invitations(conn, Way.MAIL, Way.LINK)),
         "hand": issue(Purpose.HAND, *_invitations(conn, Way.HAND)),
-        "connection": issue(Purpose.INVITATION, *_connecting(conn)),
+        "connection": [ctx.tokens.issue(Purpose.INVITATION, ref, settled) for ref, settled in _told(conn)],
         "connect": issue(Purpose.CONNECT, *_asked_through_links(conn)),
         "password": issue(Purpose.STAFF_PASSWORD, _one_time(conn, Purpose.STAFF_PASSWORD, hired, now)),
         "set-up": issue(Purpose.SET_UP, _one_time(conn, Purpose.SET_UP, None, now)),
@@ -194,10 +194,10 @@ def _asked_through_links(conn: Connection) -> list[bytes]:
     return list({row.answer: row.ref for row in found}.values())
 
 
-def _connecting(conn: Connection) -> list[bytes]:
-    """Invitations that led to a connection, one live and one ended."""
-    query = select(connection.c.ended, invitation.c.ref).join(invitation, invitation.c.id == connection.c.invitation)
-    return list({row.ended is None: row.ref for row in conn.execute(query)}.values())
+def _told(conn: Connection) -> list[tuple[bytes, int]]:
+    """Requests whose owner said yes, and when: the mail that told so has a token of that instant."""
+    query = select(invitation.c.ref, invitation.c.settled).where(invitation.c.settlement == "accepted")
+    return [(row.ref, row.settled) for row in conn.execute(query)]
 
 
 def _one_time(conn: Connection, purpose: Purpose, member: int | None, now: int) -> bytes:
