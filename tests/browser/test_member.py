@@ -219,8 +219,8 @@ def test_a_link_by_hand_is_declined_at_once(chromium: Browser, demo: Product, al
         reader.press("Decline")
         assert reader.heading() == "Declined"
         reader.look()
-        reader.follow("Report")
-        reader.look()
+        reader.open(link)
+        assert reader.heading() == "Declined"
     alice.open(here)
     assert "No answer yet" in alice.heading()
     alice.press("Take this invitation back")
@@ -238,3 +238,19 @@ def test_a_form_that_cannot_go_keeps_what_was_typed(alice: Reader) -> None:
     assert alice.page.locator("#note").input_value() == "See www.sheds.example"
     alice.look()
     alice.tab_through()
+
+
+def test_a_link_by_hand_is_reported(chromium: Browser, demo: Product, alice: Reader) -> None:
+    alice.open("/me/invite?way=hand")
+    alice.page.get_by_label("family").check()
+    alice.press("Show me the exact page")
+    alice.press("Make the link")
+    link = alice.page.locator("#hand").input_value()
+    with reading(chromium, demo.url, scripts=False) as reader:
+        reader.open(link)
+        reader.follow("Report")
+        reader.look()
+        reader.page.locator("input[name=why]").first.check()
+        reader.press("Report this invitation")
+        assert reader.heading() == "Reported, and declined"
+        reader.look()
