@@ -14,12 +14,14 @@ from outreach.config import Settings, load_settings
 from outreach.domain.errors import OutreachError, SettingsError
 from outreach.engines.demonstration import Demonstration, keep_sign_in
 from outreach.engines.embedded import run_engine, stop_on_signals
+from outreach.engines.standstill import standstill
 from outreach.engines.together import end_with_parent, run_together
 from outreach.keyfile import compromise_token, rotate_tokens
 from outreach.logs import configure_logs
 from outreach.mail.demo import DemoServer
 from outreach.services.context import Context, open_context
 from outreach.services.set_up import make_set_up_link
+from outreach.services.store_copy import copy_store, copy_target
 from outreach.services.verify import verify
 from outreach.store.migrate import is_current, upgrade
 
@@ -163,6 +165,36 @@ def audit_verify() -> None:
     for line in verdict.lines():
         click.echo(line)
     sys.exit(0 if verdict.is_clean else 1)
+
+
+@main.group()
+def store() -> None:
+    """The database as a whole."""
+
+
+@store.command("copy")
+@click.argument("target", metavar="TARGET_DATABASE_URL")
+def store_copy(target: str) -> None:
+    """Copy everything into another, empty database, and verify it there. Exit 1 when anything differs.
+
+    Stop web and engine first. A password is better kept in ~/.pgpass than in the address.
+    """
+    with _plainly():
+        ctx = _context()
+        with standstill(ctx), copy_target(ctx, target) as empty:
+            compared = copy_store(ctx, empty, click.echo)
+    if compared.is_verified:
+        click.echo(_MOVED)
+    else:
+        click.echo("Do not use the target: empty it and copy again. The source stays as it was.")
+    click.echo(compared.line())
+    sys.exit(0 if compared.is_verified else 1)
+
+
+_MOVED = (
+    "Next: set database_url to the target, in outreach.toml or OUTREACH_DATABASE_URL, and start engine and web. "
+    "The source stays as it was; start nothing on it any more, it would mail again."
+)
 
 
 @main.group()
