@@ -125,15 +125,23 @@ def _copy(reading: Connection, target: Context, say: Say) -> None:
         _saying("the target went away as it was to keep the copy; look whether it holds rows before you try again"),
         target.db.transaction() as writing,
     ):
-        with _saying("target: others use it; nothing was copied"):
-            copying.hold_still(writing)
-            _must_be_ours_and_empty(writing)
-        for table in copying.tables():
-            with _saying(f"{table.name}: the target did not take its rows, and is still empty"):
-                count = copying.put(writing, table, _read(reading, table))
-                copying.go_on_from(writing, table, copying.last_id(reading, table))
-                copying.analyse(writing, table)
-            say(f"  {table.name}: copied, rows: {count:,}")
+        try:
+            _fill(reading, writing, say)
+        except OutreachError:
+            writing.invalidate()  # closed, it takes everything back, even where it broke and could not be asked to
+            raise
+
+
+def _fill(reading: Connection, writing: Connection, say: Say) -> None:
+    with _saying("target: others use it; nothing was copied"):
+        copying.hold_still(writing)
+        _must_be_ours_and_empty(writing)
+    for table in copying.tables():
+        with _saying(f"{table.name}: the target did not take its rows, and is still empty"):
+            count = copying.put(writing, table, _read(reading, table))
+            copying.go_on_from(writing, table, copying.last_id(reading, table))
+            copying.analyse(writing, table)
+        say(f"  {table.name}: copied, rows: {count:,}")
 
 
 def _read(reading: Connection, table: Table) -> Iterator[Sequence[Any]]:

@@ -1,0 +1,94 @@
+"""The house after its sixty days moves from SQLite to PostgreSQL by the command, and life goes on there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from outreach.services.context import Context
+from outreach.store import copying
+from outreach.store.boxes import ContactKeys
+from outreach.store.schema.people import contact
+from tests.foundations.installation import Installation
+from tests.guards import living
+from tests.postgresql import Cluster
+from tests.services.moving import contents, opened
+from tests.tampering import loosen
+
+
+@dataclass
+class Move:
+    """The two stores after the command, and what it printed."""
+
+    source: Context
+    target: Context
+    printed: list[str]
+    code: int
+
+
+@pytest.fixture(scope="module")
+def empty_url(postgresql: Cluster) -> Iterator[str]:
+    """A PostgreSQL database without tables."""
+    name = postgresql.create()
+    yield postgresql.url(name)
+    postgresql.drop(name)
+
+
+@pytest.fixture(scope="module")
+def move(lived: Path, empty_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Move]:
+    """What `store copy` made of the lived house."""
+    folder = tmp_path_factory.mktemp("moving")
+    source = living.open_copy(lived, folder / "instance")
+    ended = Installation(folder).ask("store", "copy", empty_url)
+    target = opened(source, empty_url)
+    yield Move(source, target, (ended.stdout + ended.stderr).splitlines(), ended.returncode)
+    source.db.dispose()
+    target.db.dispose()
+
+
+def addresses_of(ctx: Context) -> dict[int, tuple[str | None, object]]:
+    with ctx.db.reading() as conn:
+        rows = conn.execute(select(contact.c.id, contact.c.address_box, contact.c.fields_box)).all()
+        keys = ContactKeys(ctx.keyring, conn)
+        keys.load(row.id for row in rows)
+        return {row.id: (keys.text(row.id, row.address_box), keys.facts(row.id, row.fields_box)) for row in rows}
+
+
+def test_the_command_says_what_it_moved_and_what_to_do_next(move: Move) -> None:
+    assert move.code == 0, move.printed
+    with move.source.db.reading() as conn, move.target.db.reading() as copied:
+        before = contents(conn)
+        assert contents(copied) == before
+    rows = sum(one.rows for one in before.values())
+    assert move.printed[-1].startswith(f"store copy: {len(copying.tables())} tables, {rows} rows, root ")
+    assert move.printed[-1].endswith(" – verified")
+    assert "set database_url" in move.printed[-2]
+    assert "  audit verify: all is well" in move.printed
+    for name in before:
+        assert any(line.startswith(f"  {name}: the same, ") for line in move.printed)
+
+
+def test_a_second_copy_over_the_first_is_refused(move: Move, empty_url: str) -> None:
+    again = Installation(move.source.settings.instance.parent).ask("store", "copy", empty_url)
+    assert again.returncode == 2
+    assert again.stderr == "outreach: target: it is not empty: there are rows in audit_entry\n"
+
+
+def test_every_box_opens_to_what_it_held(move: Move) -> None:
+    before = addresses_of(move.source)
+    assert addresses_of(move.target) == before
+    assert sum(address is not None for address, _ in before.values()) > 100
+
+
+def test_a_log_that_does_not_hold_is_not_called_verified(lived: Path, postgresql: Cluster, tmp_path: Path) -> None:
+    source = living.open_copy(lived, tmp_path / "instance")
+    loosen(source, "UPDATE audit_entry SET actor = 'nobody' WHERE id = 7")
+    source.db.dispose()
+    name = postgresql.create()
+    ended = Installation(tmp_path).ask("store", "copy", postgresql.url(name))
+    postgresql.drop(name)
+    assert ended.returncode == 1
+    assert ended.stdout.splitlines()[-1] == "store copy: NOT verified, differing: audit log"
+    assert "Do not use the target" in ended.stdout
