@@ -71,7 +71,8 @@ def slices(connection: Connection, table: Table) -> Iterator[Sequence[Any]]:
     """All rows in the order of their primary key, at most SLICE at a time, as the driver gives them."""
     key = ", ".join(_name(connection, column) for column in table.primary_key)
     query = text(f"SELECT {_columns(connection, table)} FROM {_name(connection, table)} ORDER BY {key}")
-    yield from connection.execute(query, execution_options={"yield_per": SLICE}).partitions()
+    rows = connection.execute(query, execution_options={"yield_per": SLICE})
+    yield from rows.partitions(SLICE)  # said again: without it, a server-side cursor gives all there is at once
 
 
 def put(connection: Connection, table: Table, slices: Iterable[Sequence[Any]]) -> int:

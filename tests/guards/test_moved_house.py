@@ -5,16 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from outreach.domain.actors import Actor, Role
+from outreach.pipeline.plan import begin_due, plan_next
+from outreach.services.campaigns import NewCampaign, Timing, Words, create_campaign, edit_words, schedule_campaign
 from outreach.services.context import Context
+from outreach.services.verify import verify
 from outreach.store import copying
 from outreach.store.boxes import ContactKeys
+from outreach.store.schema.campaigns import message
+from outreach.store.schema.consents import topic
+from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import contact
 from tests.foundations.installation import Installation
 from tests.guards import living
 from tests.postgresql import Cluster
-from tests.services.moving import contents, opened
+from tests.services.moving import contents, opened, seal_all, send, sign_up
 from tests.tampering import loosen
 
 
@@ -92,3 +99,42 @@ def test_a_log_that_does_not_hold_is_not_called_verified(lived: Path, postgresql
     assert ended.returncode == 1
     assert ended.stdout.splitlines()[-1] == "store copy: NOT verified, differing: audit log"
     assert "Do not use the target" in ended.stdout
+
+
+def test_life_goes_on_in_the_new_store(move: Move) -> None:
+    ctx = move.target
+    with move.source.db.reading() as conn:
+        newest = {table: conn.execute(select(func.max(table.c.id))).scalar_one() for table in (contact, message)}
+        slug = conn.execute(select(topic.c.slug).where(topic.c.closed.is_(None)).order_by(topic.c.id)).scalars().first()
+    assert slug is not None
+    send(ctx)  # what was due already
+    joined = sign_up(ctx, "after.the.move@example.org", slug)
+    assert joined > newest[contact]
+    schedule_campaign(ctx, _marketer(ctx), _draft(ctx, slug), Timing())
+    begin_due(ctx)
+    while plan_next(ctx):
+        pass
+    assert "after.the.move@example.org" in [parcel.rcpt_to for parcel in send(ctx)]
+    seal_all(ctx)
+    with ctx.db.reading() as conn:
+        mine = conn.execute(select(func.min(message.c.id)).where(message.c.contact == joined)).scalar_one()
+    assert mine > newest[message]
+    assert verify(ctx).is_clean
+
+
+def _marketer(ctx: Context) -> Actor:
+    with ctx.db.reading() as conn:
+        row = conn.execute(select(staff.c.id, staff.c.ref).order_by(staff.c.id)).first()
+    assert row is not None
+    return Actor(f"staff:{row.ref.hex()}", frozenset(Role), row.id)
+
+
+def _draft(ctx: Context, slug: str) -> bytes:
+    with ctx.db.reading() as conn:
+        about = conn.execute(select(topic.c.ref).where(topic.c.slug == slug)).scalar_one()
+    ref = create_campaign(
+        ctx, _marketer(ctx), NewCampaign(name="From the new store", topic=about, kind="informational")
+    )
+    words = Words(name="From the new store", subject="We moved", preheader="", body="Dear {{ first_name }}")
+    edit_words(ctx, _marketer(ctx), ref, words)
+    return ref
