@@ -21,7 +21,7 @@ from outreach.store.schema.people import contact
 from tests.foundations.installation import Installation
 from tests.guards import living
 from tests.postgresql import Cluster
-from tests.services.moving import contents, opened, seal_all, send, sign_up
+from tests.services.moving import contents, moved, opened, seal_all, send, sign_up
 from tests.tampering import loosen
 
 
@@ -101,9 +101,21 @@ def test_a_log_that_does_not_hold_is_not_called_verified(lived: Path, postgresql
     assert "Do not use the target" in ended.stdout
 
 
-def test_life_goes_on_in_the_new_store(move: Move) -> None:
-    ctx = move.target
-    with move.source.db.reading() as conn:
+@pytest.fixture
+def ctx(lived: Path, postgresql: Cluster, tmp_path: Path) -> Iterator[Context]:
+    """A moved house to act in."""
+    source = living.open_copy(lived, tmp_path / "instance")
+    name = postgresql.create()
+    assert moved(source, postgresql.url(name)).is_verified
+    source.db.dispose()
+    ctx = opened(source, postgresql.url(name))
+    yield ctx
+    ctx.db.dispose()
+    postgresql.drop(name)
+
+
+def test_life_goes_on_in_the_new_store(ctx: Context) -> None:
+    with ctx.db.reading() as conn:
         newest = {table: conn.execute(select(func.max(table.c.id))).scalar_one() for table in (contact, message)}
         slug = conn.execute(select(topic.c.slug).where(topic.c.closed.is_(None)).order_by(topic.c.id)).scalars().first()
     assert slug is not None
