@@ -27,10 +27,11 @@ from tests.tampering import loosen
 
 @dataclass
 class Move:
-    """The two stores after the command, and what it printed."""
+    """The two stores after the command, what the source held then, and what was printed."""
 
     source: Context
     target: Context
+    held: dict[str, copying.Digest]
     printed: list[str]
     code: int
 
@@ -50,7 +51,9 @@ def move(lived: Path, empty_url: str, tmp_path_factory: pytest.TempPathFactory) 
     source = living.open_copy(lived, folder / "instance")
     ended = Installation(folder).ask("store", "copy", empty_url)
     target = opened(source, empty_url)
-    yield Move(source, target, (ended.stdout + ended.stderr).splitlines(), ended.returncode)
+    with source.db.reading() as conn:
+        held = contents(conn)
+    yield Move(source, target, held, (ended.stdout + ended.stderr).splitlines(), ended.returncode)
     source.db.dispose()
     target.db.dispose()
 
@@ -65,8 +68,8 @@ def addresses_of(ctx: Context) -> dict[int, tuple[str | None, object]]:
 
 def test_the_command_says_what_it_moved_and_what_to_do_next(move: Move) -> None:
     assert move.code == 0, move.printed
-    with move.source.db.reading() as conn, move.target.db.reading() as copied:
-        before = contents(conn)
+    before = move.held
+    with move.target.db.reading() as copied:
         assert contents(copied) == before
     rows = sum(one.rows for one in before.values())
     assert move.printed[-1].startswith(f"store copy: {len(copying.tables())} tables, {rows} rows, root ")
