@@ -30,9 +30,9 @@ from outreach.services import answers, connect_links, invitation_rule, outbox
 from outreach.services.budgets import Budgets
 from outreach.services.confirm import TOO_SOON
 from outreach.services.context import Context
+from outreach.services.doors import take_due
 from outreach.services.members import tell_member
 from outreach.services.public_text import House, read_house
-from outreach.services.requests import failing_alone
 from outreach.services.sign_up import write_request
 from outreach.store import connect_links as links
 from outreach.store import consents, invitations, invitees, members, requests
@@ -40,15 +40,12 @@ from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys, seal, unseal
 from outreach.store.contacts import find_by_address, find_by_id
 from outreach.store.members import MemberRow
-from outreach.store.messages import take_planners_turn
 from outreach.store.newcomers import Newcomer, ensure_contacts, find_all
 
 DOORS = ("connect",)
 WINDOW = 30 * 86_400_000_000
 """The longest of an owner's limits, in microseconds."""
 
-_BATCH = 50
-_ROUNDS = 10
 _HOUR = 3_600_000_000
 _LIFETIME = CONNECT_DAYS * 24 * _HOUR
 _LONGEST_FACT = 500
@@ -91,21 +88,8 @@ def submit_connect(
 
 
 def process_connects(ctx: Context) -> int:
-    """Take due asks, at most 500 in transactions of 50. Returns how many were looked at. For the engine."""
-    done = 0
-    for _ in range(_ROUNDS):
-        with ctx.db.reading() as conn:
-            if not requests.is_request_due(conn, ctx.db.now(conn), doors=DOORS):
-                break
-        with ctx.db.transaction() as conn:
-            take_planners_turn(conn)
-            now = ctx.db.now(conn)
-            rows = requests.due_requests(conn, now, doors=DOORS, limit=_BATCH)
-            _take_all(conn, ctx, now, rows)
-        done += len(rows)
-        if len(rows) < _BATCH:
-            break
-    return done
+    """Take due asks. Returns how many were looked at. For the engine."""
+    return take_due(ctx, DOORS, lambda conn, now: _Batch(conn, ctx, now), reserves=True)
 
 
 @dataclass(frozen=True)
@@ -129,19 +113,24 @@ class _Asked:
         return int(self.row.received) + _LIFETIME
 
 
-def _take_all(conn: Connection, ctx: Context, now: int, rows: Sequence[Row[Any]]) -> None:
-    """Lock everybody we know of these asks, in id order as the pipeline does, then take one after the other."""
-    budgets = Budgets(conn, ctx, now)
-    opened = []
-    for row in rows:
-        with failing_alone(conn, now, row):
-            opened.append(_open(conn, ctx, row))
-    keys = [ctx.keyring.blind("address", asked.address.exact) for asked in opened]
-    consents.lock_contacts(conn, (person.id for person in find_all(conn, keys).values()))
-    invitees.lock_members(conn, {asked.owner.id for asked in opened if asked.owner is not None})
-    for asked in opened:
-        with failing_alone(conn, now, asked.row):
-            _take(conn, ctx, now, budgets, asked)
+class _Batch:
+    """What `doors.take_due` asks of a batch."""
+
+    def __init__(self, conn: Connection, ctx: Context, now: int) -> None:
+        self.conn, self.ctx, self.now = conn, ctx, now
+        self.budgets = Budgets(conn, ctx, now)
+
+    def open(self, row: Row[Any]) -> _Asked:
+        return _open(self.conn, self.ctx, row)
+
+    def lock(self, opened: Sequence[_Asked]) -> None:
+        """Everybody we know of these asks, then the links' owners."""
+        keys = [self.ctx.keyring.blind("address", asked.address.exact) for asked in opened]
+        consents.lock_contacts(self.conn, (person.id for person in find_all(self.conn, keys).values()))
+        invitees.lock_members(self.conn, {asked.owner.id for asked in opened if asked.owner is not None})
+
+    def take(self, asked: _Asked) -> None:
+        _take(self.conn, self.ctx, self.now, self.budgets, asked)
 
 
 def _open(conn: Connection, ctx: Context, row: Row[Any]) -> _Asked:

@@ -17,10 +17,10 @@ from outreach.domain.actors import ENGINE
 from outreach.domain.eligibility import Defer, Reason
 from outreach.domain.invitation import Answer
 from outreach.services.context import Context
+from outreach.services.doors import take_due
 from outreach.services.invitation_rule import judge, let_go, place
 from outreach.services.invite import DOOR
 from outreach.services.public_text import read_house
-from outreach.services.requests import failing_alone
 from outreach.store import consents, invitations, invitees, requests
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys, unseal
@@ -28,8 +28,6 @@ from outreach.store.contacts import Person, find_by_id
 from outreach.store.messages import take_planners_turn
 from outreach.store.newcomers import Newcomer, ensure_contacts, find_all
 
-_BATCH = 50
-_ROUNDS = 10
 _SLICE = 500
 
 
@@ -43,28 +41,24 @@ class _Asked:
 
 
 def process_invitations(ctx: Context) -> int:
-    """Take due presses, at most 500 in transactions of 50. Returns how many were looked at. For the engine."""
-    done = 0
-    for _ in range(_ROUNDS):
-        with ctx.db.reading() as conn:
-            if not requests.is_request_due(conn, ctx.db.now(conn), doors=(DOOR,)):
-                break
-        with ctx.db.transaction() as conn:
-            take_planners_turn(conn)
-            now = ctx.db.now(conn)
-            rows = requests.due_requests(conn, now, doors=(DOOR,), limit=_BATCH)
-            opened = []
-            for row in rows:
-                with failing_alone(conn, now, row):
-                    opened.append(_open(ctx, row))
-            _lock(conn, ctx, opened)
-            for asked in opened:
-                with failing_alone(conn, now, asked.row):
-                    _take(conn, ctx, now, asked)
-        done += len(rows)
-        if len(rows) < _BATCH:
-            break
-    return done
+    """Take due presses. Returns how many were looked at. For the engine."""
+    return take_due(ctx, (DOOR,), lambda conn, now: _Batch(conn, ctx, now), reserves=True)
+
+
+class _Batch:
+    """What `doors.take_due` asks of a batch."""
+
+    def __init__(self, conn: Connection, ctx: Context, now: int) -> None:
+        self.conn, self.ctx, self.now = conn, ctx, now
+
+    def open(self, row: Row[Any]) -> _Asked:
+        return _open(self.ctx, row)
+
+    def lock(self, opened: Sequence[_Asked]) -> None:
+        _lock(self.conn, self.ctx, opened)
+
+    def take(self, asked: _Asked) -> None:
+        _take(self.conn, self.ctx, self.now, asked)
 
 
 def expire_invitations(ctx: Context) -> int:

@@ -19,8 +19,8 @@ from outreach.domain.tokens import Purpose
 from outreach.services import outbox, passwords
 from outreach.services.budgets import Budgets
 from outreach.services.context import Context
+from outreach.services.doors import take_due
 from outreach.services.public_text import read_house
-from outreach.services.requests import failing_alone
 from outreach.services.sessions import MEMBERS, Client, begin_session, end_sessions
 from outreach.store import consents, invitees, requests, suppressions
 from outreach.store import members as store
@@ -34,7 +34,6 @@ DOOR = "member-start"
 LIFETIME = requests.DAY
 """An unanswered request for an account is erased after so many microseconds, with the person if nothing holds them."""
 
-_BATCH = 50
 _BACK = re.compile(r"incoming/[0-9a-f]{32}")
 
 
@@ -93,22 +92,7 @@ def submit_start(ctx: Context, *, address: str, network: str, locale: str, back:
 
 def process_member_requests(ctx: Context) -> int:
     """For the engine: queue the mail each request is worth, within the budgets. Returns how many were looked at."""
-    with ctx.db.reading() as conn:
-        if not requests.is_request_due(conn, ctx.db.now(conn), doors=[DOOR]):
-            return 0
-    with ctx.db.transaction() as conn:
-        now = ctx.db.now(conn)
-        rows = requests.due_requests(conn, now, doors=[DOOR], limit=_BATCH)
-        batch = _Batch(conn, ctx, now)
-        opened = []
-        for row in rows:
-            with failing_alone(conn, now, row):
-                opened.append(batch.open(row))
-        batch.lock(opened)
-        for asked in opened:
-            with failing_alone(conn, now, asked.row):
-                batch.take(asked)
-    return len(rows)
+    return take_due(ctx, [DOOR], lambda conn, now: _Batch(conn, ctx, now))
 
 
 @dataclass(frozen=True)
@@ -123,7 +107,7 @@ class _Asked:
 
 
 class _Batch:
-    """The requests of one transaction, one after the other."""
+    """What `doors.take_due` asks of a batch."""
 
     def __init__(self, conn: Connection, ctx: Context, now: int) -> None:
         self.conn, self.ctx, self.now = conn, ctx, now

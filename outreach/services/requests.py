@@ -7,15 +7,12 @@ A request that cannot be opened or taken fails alone: it is kept, and tried agai
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection
 from sqlalchemy.engine import Row
-from sqlalchemy.exc import OperationalError
 
 from outreach.domain import addresses
 from outreach.domain.actors import VISITOR, Actor
@@ -24,6 +21,7 @@ from outreach.services import outbox
 from outreach.services.budgets import Budgets
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
+from outreach.services.doors import take_due
 from outreach.services.public_text import Promise, offered, read_house
 from outreach.store import consents, requests, suppressions
 from outreach.store.audit import Entry, record
@@ -35,12 +33,7 @@ DOORS = ("sign-up", "staff-start")
 LIFETIME = 7 * requests.DAY
 """An unanswered request is erased after so many microseconds, with the person if nothing else is held of them."""
 
-_BATCH = 50
-_ROUNDS = 10
-_HOUR = 3_600_000_000
 _MOST_REMEMBERED = 20
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -60,48 +53,12 @@ class _Asked:
 
 
 def process_requests(ctx: Context) -> int:
-    """Take due requests, at most 500 in transactions of 50. Returns how many were looked at. For the engine."""
-    done = 0
-    for _ in range(_ROUNDS):
-        with ctx.db.reading() as conn:
-            if not requests.is_request_due(conn, ctx.db.now(conn), doors=DOORS):
-                break
-        with ctx.db.transaction() as conn:
-            now = ctx.db.now(conn)
-            rows = requests.due_requests(conn, now, doors=DOORS, limit=_BATCH)
-            batch = _Batch(conn, ctx, now)
-            opened = []
-            for row in rows:
-                with failing_alone(conn, now, row):
-                    opened.append(batch.open(row))
-            batch.lock(opened)
-            for asked in opened:
-                with failing_alone(conn, now, asked.row):
-                    batch.take(asked)
-        done += len(rows)
-        if len(rows) < _BATCH:
-            break
-    return done
-
-
-@contextmanager
-def failing_alone(conn: Connection, now: int, row: Row[Any]) -> Iterator[None]:
-    """Deal with one request so that its failure stops no other: undone, logged by ref, postponed an hour, kept.
-
-    A database that is away or busy is nobody's own failure: that error goes on, and the whole batch is tried again.
-    """
-    try:
-        with conn.begin_nested():
-            yield
-    except OperationalError:
-        raise
-    except Exception as error:
-        log.error("request.failed", request=row.ref.hex(), error=type(error).__name__)
-        requests.postpone_request(conn, row.id, now + _HOUR)
+    """Take due requests. Returns how many were looked at. For the engine."""
+    return take_due(ctx, DOORS, lambda conn, now: _Batch(conn, ctx, now))
 
 
 class _Batch:
-    """The requests of one transaction, one after the other, so that the second sees what the first began."""
+    """What `doors.take_due` asks of a batch."""
 
     def __init__(self, conn: Connection, ctx: Context, now: int) -> None:
         self.conn, self.ctx, self.now = conn, ctx, now

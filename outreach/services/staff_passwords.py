@@ -1,6 +1,7 @@
 """Choosing, forgetting and changing a staff password. Every change ends the sessions that were open."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,7 +12,7 @@ from outreach.domain.errors import InvalidInputError, TokenExpiredError
 from outreach.domain.tokens import Purpose
 from outreach.services import passwords
 from outreach.services.context import Context
-from outreach.services.requests import failing_alone
+from outreach.services.doors import take_due
 from outreach.services.sessions import Client, Session, begin_session, end_sessions
 from outreach.services.staff import FORGOTTEN, HOUR, send_password_link
 from outreach.store import requests
@@ -21,7 +22,6 @@ from outreach.store.boxes import ContactKeys, seal, unseal
 
 DOOR = "staff-reset"
 _LINKS_A_DAY = 3
-_BATCH = 100
 
 
 def forgot_password(ctx: Context, *, address: str, network: str) -> None:
@@ -45,16 +45,23 @@ def forgot_password(ctx: Context, *, address: str, network: str) -> None:
 
 def process_staff_requests(ctx: Context) -> int:
     """For the engine: mail a link to staff who forgot, three a day each at most. Returns how many were looked at."""
-    with ctx.db.reading() as conn:
-        if not requests.is_request_due(conn, ctx.db.now(conn), doors=[DOOR]):
-            return 0
-    with ctx.db.transaction() as conn:
-        now = ctx.db.now(conn)
-        rows = requests.due_requests(conn, now, doors=[DOOR], limit=_BATCH)
-        for row in rows:
-            with failing_alone(conn, now, row):
-                _answer(conn, ctx, now, row)
-    return len(rows)
+    return take_due(ctx, [DOOR], lambda conn, now: _Batch(conn, ctx, now))
+
+
+class _Batch:
+    """What `doors.take_due` asks of a batch."""
+
+    def __init__(self, conn: Connection, ctx: Context, now: int) -> None:
+        self.conn, self.ctx, self.now = conn, ctx, now
+
+    def open(self, row: Row[Any]) -> Row[Any]:
+        return row
+
+    def lock(self, opened: Sequence[Row[Any]]) -> None:
+        """Nobody's state changes here."""
+
+    def take(self, asked: Row[Any]) -> None:
+        _answer(self.conn, self.ctx, self.now, asked)
 
 
 def _answer(conn: Connection, ctx: Context, now: int, row: Row[Any]) -> None:
