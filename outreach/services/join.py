@@ -176,7 +176,7 @@ class _Batch:
             self.conn,
             contact=person.id,
             about="account",
-            locale=person.locale,
+            locale=person.locale if store.by_contact(self.conn, person.id) else asked.facts["locale"],
             network=asked.row.network,
             requested=asked.row.received,
             created=self.now,
@@ -242,6 +242,8 @@ def choose(ctx: Context, token: str, *, name: str, password: str, client: Client
         keys = ContactKeys(ctx.keyring, conn)
         back = keys.facts(question.contact, question.evidence_box).get("back", "")
         row, kind = _put_account(conn, keys, now, question.contact, name, password_hash)
+        if kind == "member.joined" and not consents.held(conn, [row.contact]):  # till now, an inviter's guess
+            store.change_contact(conn, row.contact, locale=question.locale, timezone=row.timezone)
         requests.change_confirmation(conn, question.id, answered=now, answer="confirmed", evidence_box=None)
         end_sessions(conn, now, row.id, MEMBERS)
         body = {"confirmation": question.ref.hex()}

@@ -298,6 +298,22 @@ def test_a_member_who_forgot_keeps_the_name_gets_the_password_and_loses_other_se
     assert kinds(ctx)[-2:] == ["member.password-chosen", "member.signed-in"]
 
 
+@pytest.mark.parametrize(("agreed", "speaks"), [(False, "nl"), (True, "sv")])
+def test_an_account_speaks_its_owners_language_not_the_one_an_inviter_guessed(
+    ctx: Context, world: World, agreed: bool, speaks: str
+) -> None:
+    person = world.person(ALICE, locale="sv")
+    if agreed:
+        world.grant(person, *world.topic())
+    submit_start(ctx, address=ALICE, network="192.0.2.0/24", locale="nl")
+    process_member_requests(ctx)
+    token = last_token(ctx)
+    assert see_choice(ctx, token).locale == "nl"
+    choose(ctx, token, name="Alice Berg", password=PASSWORD, client=CLIENT)
+    with ctx.db.reading() as conn:
+        assert conn.execute(select(contact.c.locale).where(contact.c.id == person.id)).scalar_one() == speaks
+
+
 def test_one_comes_back_to_the_invitation_one_came_from_and_to_no_other_site(ctx: Context, world: World) -> None:
     waiting = "incoming/" + "ab" * 16
     token = mailed(ctx, back=waiting)
