@@ -259,7 +259,7 @@ class Demonstration:
         heading = "address,topic,source,time,text,name,locale\n"
         rows = [
             f"imported{number}@example.com,garden-tips,Paper form at the spring fair,2026-01-1{number % 9}T10:00:00Z,"
-            f"I would like garden tips by e-mail,Visitor {number},en\n"
+            f"I would like garden tips by e-mail,Fairgoer {number},en\n"
             for number in range(24)
         ]
         rows.append("without.evidence@example.com,garden-tips,,,,Nobody,en\n")
