@@ -13,16 +13,8 @@ from sqlalchemy import Connection, bindparam, select
 from outreach.pipeline.bases import judge_invitations, judge_system
 from outreach.services.context import Context
 from outreach.store.decide import load_rule
-from outreach.store.messages import (
-    Settled,
-    begin_attempts,
-    claim,
-    due_lanes,
-    judge_messages,
-    lock_contacts,
-    put_back,
-    settle,
-)
+from outreach.store.messages import Settled, begin_attempts, claim, due_lanes, lock_contacts, put_back, settle
+from outreach.store.planning import judge_messages
 from outreach.store.schema.campaigns import campaign, message
 
 LEASE = 30 * 60_000_000

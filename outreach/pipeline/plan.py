@@ -12,16 +12,8 @@ from outreach.domain.eligibility import GATES
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
 from outreach.store.decide import load_rule
-from outreach.store.messages import (
-    RECHECK,
-    Settled,
-    judge_messages,
-    plan_slice,
-    record_withheld,
-    settle,
-    slice_end,
-    take_planners_turn,
-)
+from outreach.store.messages import Settled, settle
+from outreach.store.planning import RECHECK, judge_messages, plan_slice, record_withheld, slice_end, take_planners_turn
 from outreach.store.schema.campaigns import campaign, message
 
 SLICE = 5000

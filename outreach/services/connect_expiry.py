@@ -7,7 +7,7 @@ from outreach.services.context import Context
 from outreach.store import connect_links as links
 from outreach.store import consents, invitations, invitees
 from outreach.store.audit import Entry, record
-from outreach.store.messages import take_planners_turn
+from outreach.store.planning import take_planners_turn
 
 REQUEST_DAYS = 30
 """How long a confirmed request waits for the link's owner: then who asked is let go of."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from outreach.services.context import Context
 from outreach.store import requests
-from outreach.store.messages import take_planners_turn
+from outreach.store.planning import take_planners_turn
 
 _BATCH = 50
 _ROUNDS = 10

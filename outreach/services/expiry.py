@@ -12,7 +12,7 @@ from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.store import consents, leaving, requests
 from outreach.store.audit import Entry, record
-from outreach.store.messages import take_planners_turn
+from outreach.store.planning import take_planners_turn
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent
 
 _SLICE = 500

@@ -8,7 +8,7 @@ from outreach.domain.eligibility import ASKED_NOT_TO, GATES
 from outreach.domain.errors import NotFoundError
 from outreach.services.context import Context
 from outreach.store.decide import load_rule
-from outreach.store.messages import forecast
+from outreach.store.planning import forecast
 from outreach.store.schema.campaigns import campaign, message
 
 _WORDS = {

@@ -16,7 +16,7 @@ from outreach.services.context import Context
 from outreach.services.reasons import check_reason
 from outreach.store.audit import Entry, record
 from outreach.store.invitations import policy_now
-from outreach.store.messages import take_planners_turn
+from outreach.store.planning import take_planners_turn
 from outreach.store.schema.members import invitation_policy
 
 A_DAY = range(1, 51)

@@ -25,8 +25,8 @@ from outreach.store import consents, invitations, invitees, requests
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys, unseal
 from outreach.store.contacts import Person, find_by_id
-from outreach.store.messages import take_planners_turn
 from outreach.store.newcomers import Newcomer, ensure_contacts, find_all
+from outreach.store.planning import take_planners_turn
 
 _SLICE = 500
 

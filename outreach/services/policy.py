@@ -11,7 +11,8 @@ from outreach.domain.frequency import SECOND
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
 from outreach.store.decide import DEFAULT_TOTAL
-from outreach.store.messages import Settled, settle, take_planners_turn
+from outreach.store.messages import Settled, settle
+from outreach.store.planning import take_planners_turn
 from outreach.store.schema.organisation import cap
 
 SLICE = 5000

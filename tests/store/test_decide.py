@@ -13,7 +13,7 @@ from outreach.domain.eligibility import BARS, Consented, Defer, Facts, Withhold,
 from outreach.domain.frequency import SECOND, Cap, Past
 from outreach.services.context import Context
 from outreach.store.decide import load_rule
-from outreach.store.messages import forecast, judge_messages
+from outreach.store.planning import forecast, judge_messages
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import consent
 from outreach.store.schema.organisation import cap, controller
