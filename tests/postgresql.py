@@ -58,8 +58,8 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Start a cluster without fsync, stop and delete it at the end."""
+def cluster(*, durable: bool = False) -> Iterator[Cluster]:
+    """Start a cluster, stop and delete it at the end. Without `durable` it skips fsync, as tests may."""
     folder = Path(tempfile.mkdtemp(prefix="outreach-pg-"))
     data = folder / "data"
     if os.geteuid() == 0:
@@ -69,7 +69,8 @@ def cluster() -> Iterator[Cluster]:
         initdb = ["-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
         _as_postgres(binaries / "initdb", "-D", data, *initdb)
         options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=60"
-        options += " -c fsync=off -c full_page_writes=off"
+        if not durable:
+            options += " -c fsync=off -c full_page_writes=off"
         _as_postgres(binaries / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
         try:
             yield Cluster(folder)

@@ -1,6 +1,6 @@
 """Every table, by what it is about. Import this to have `metadata` complete."""
 
-from outreach.store.schema import audit, campaigns, consents, members, organisation, people
+from outreach.store.schema import audit, campaigns, consents, members, organisation, pacing, people
 from outreach.store.schema.columns import metadata, random_ref
 
 APPEND_ONLY = (
@@ -22,6 +22,7 @@ __all__ = [
     "members",
     "metadata",
     "organisation",
+    "pacing",
     "people",
     "random_ref",
 ]
