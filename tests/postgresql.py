@@ -3,10 +3,12 @@
 import getpass
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,19 +22,59 @@ def _binaries() -> Path:
     return found[-1].parent
 
 
-def _as_postgres(*command: str | Path) -> None:
-    """initdb refuses to run as root, so root becomes Debian's own postgres user."""
-    words = [str(word) for word in command]
-    if os.geteuid() == 0:
-        words = ["runuser", "-u", "postgres", "--", *words]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd="/")
+def _as_postgres(*command: str | Path, log: Path) -> "subprocess.Popen[bytes]":
+    """The server refuses to run as root, so root becomes Debian's own postgres user."""
+    who = "postgres" if os.geteuid() == 0 else None
+    with log.open("ab") as output:
+        return subprocess.Popen(command, stdout=output, stderr=output, cwd="/", user=who, group=who)
 
 
 class Cluster:
-    """A running server. `url(name)` connects to one of its databases over TCP-less sockets."""
+    """A server. `url(name)` connects to one of its databases over TCP-less sockets."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
+        self._data, self._log = folder / "data", folder / "log"
+        settings = ["listen_addresses=", f"unix_socket_directories={folder}", "max_connections=100"]
+        if not durable:
+            settings += ["fsync=off", "full_page_writes=off"]
+        self._options = [word for setting in settings for word in ("-c", setting)]
+
+    def make(self) -> None:
+        """Lay out its files."""
+        options = ("-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
+        if _as_postgres(_binaries() / "initdb", "-D", self._data, *options, log=self._log).wait():
+            raise RuntimeError("initdb failed:\n" + self._log.read_text()[-2000:])
+
+    def start(self) -> None:
+        """Start it, or start it again after a crash: it recovers first. Returns once it takes connections."""
+        self._postmaster = _as_postgres(_binaries() / "postgres", "-D", self._data, *self._options, log=self._log)
+        while not self._is_ready():
+            if self._postmaster.poll() is not None:
+                raise RuntimeError("PostgreSQL did not start:\n" + self._log.read_text()[-2000:])
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Without a checkpoint, as nobody needs it any more."""
+        self._postmaster.send_signal(signal.SIGQUIT)
+        self._postmaster.wait()
+
+    def crash(self) -> None:
+        """kill -9 for the postmaster and every process below it, as when the machine's memory ran out."""
+        pid = self._postmaster.pid
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in (pid, *map(int, below)):
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        self._postmaster.wait()
+
+    def _is_ready(self) -> bool:
+        """What the postmaster writes about itself, line by line: its own id first, its state last."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().split("\n")
+        except FileNotFoundError:
+            return False
+        return len(lines) > 7 and int(lines[0]) == self._postmaster.pid and lines[7].strip() == "ready"
 
     def url(self, database: str) -> str:
         return f"postgresql://{self.user}@/{database}?host={self._folder}"
@@ -61,20 +103,15 @@ class Cluster:
 def cluster(*, durable: bool = False) -> Iterator[Cluster]:
     """Start a cluster, stop and delete it at the end. Without `durable` it skips fsync, as tests may."""
     folder = Path(tempfile.mkdtemp(prefix="outreach-pg-"))
-    data = folder / "data"
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     try:
-        binaries = _binaries()
-        initdb = ["-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-        _as_postgres(binaries / "initdb", "-D", data, *initdb)
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=60"
-        if not durable:
-            options += " -c fsync=off -c full_page_writes=off"
-        _as_postgres(binaries / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+        running = Cluster(folder, durable=durable)
+        running.make()
+        running.start()
         try:
-            yield Cluster(folder)
+            yield running
         finally:
-            _as_postgres(binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+            running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
