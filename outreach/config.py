@@ -7,6 +7,7 @@ import re
 import secrets
 import tempfile
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -18,8 +19,32 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from outreach.domain.errors import SettingsError
 from outreach.domain.keys import Keyring, TokenKey
+from outreach.domain.pacing import PER_SECOND, WARM_UP, Limits
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+Rate = Annotated[Decimal, Field(gt=0, le=100_000, decimal_places=3)]
+
+
+class Pacing(BaseModel):
+    """How fast mail may leave by a relay, to each provider: messages a second, at most. None: as fast as it is taken.
+
+    `warm_up`: this relay is new to the providers, so each gets little at first and more from day to day; a list has
+    the allowances of the days instead of the usual ones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    gmail: Rate | None = None
+    microsoft: Rate | None = None
+    yahoo: Rate | None = None
+    other: Rate | None = None
+    warm_up: bool | tuple[Annotated[int, Field(ge=1)], ...] = False
+
+    def limits(self, provider: str) -> Limits:
+        """What these settings say of one provider."""
+        rate: Decimal | None = getattr(self, provider)
+        allowances = (WARM_UP if self.warm_up else ()) if isinstance(self.warm_up, bool) else self.warm_up
+        return Limits(None if rate is None else int(rate * PER_SECOND), allowances)
 
 
 class Relay(BaseModel):
@@ -34,6 +59,7 @@ class Relay(BaseModel):
     connections: Annotated[int, Field(ge=1, le=100)] = 10
     verify: bool = Field(default=True, description="check the relay's certificate")
     ca_file: str = ""
+    pacing: Pacing = Pacing()
 
 
 class Settings(BaseSettings):
