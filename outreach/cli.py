@@ -13,9 +13,11 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from outreach.config import Settings, load_settings
 from outreach.domain.errors import OutreachError, SettingsError
 from outreach.engines.demonstration import Demonstration, keep_sign_in
-from outreach.engines.embedded import run_engine, stop_on_signals
+from outreach.engines.distributed import run_scheduler, run_worker
+from outreach.engines.embedded import run_engine
 from outreach.engines.standstill import standstill
-from outreach.engines.together import end_with_parent, run_together
+from outreach.engines.ticks import stop_on_signals
+from outreach.engines.together import Child, end_with_parent, run_together
 from outreach.keyfile import compromise_token, rotate_tokens
 from outreach.logs import configure_logs
 from outreach.mail.demo import DemoServer
@@ -24,6 +26,11 @@ from outreach.services.set_up import make_set_up_link
 from outreach.services.store_copy import copy_store, copy_target
 from outreach.services.verify import verify
 from outreach.store.migrate import is_current, upgrade
+
+_ONE_WORKER = ("worker", "--processes", "1")
+_PATIENCE_SECONDS = 20.0
+_LONGEST_SECONDS = 650.0
+"""A relay may think for ten minutes after the final dot (RFC 5321 §4.5.3.2.6), and a worker waits for it."""
 
 
 @contextmanager
@@ -83,7 +90,8 @@ def _run_all(ctx: Context) -> None:
     try:
         _announce(ctx)
         ctx.db.dispose()
-        run_together(stopping)
+        helping = [Child(_ONE_WORKER) for _ in range(settings.workers - 1)]
+        run_together([Child(("engine",)), *helping, Child(("web",))], stopping, _PATIENCE_SECONDS)
     finally:
         if mailbox:
             mailbox.stop()
@@ -128,13 +136,41 @@ def web() -> None:
 
 @main.command()
 def engine() -> None:
-    """The engine alone: plans, sends, seals."""
+    """The engine alone: plans, sends, seals; scheduler and worker in one process."""
     end_with_parent()
     with _plainly():
         ctx = _context()
         stopping = threading.Event()
         stop_on_signals(stopping)
         run_engine(ctx, stopping)
+
+
+@main.command()
+def scheduler() -> None:
+    """Plan, nudge and seal, without sending: one leads, others started beside it stand by and take over."""
+    end_with_parent()
+    with _plainly():
+        ctx = _context()
+        stopping = threading.Event()
+        stop_on_signals(stopping)
+        run_scheduler(ctx, stopping)
+
+
+@main.command()
+@click.option("--processes", type=click.IntRange(1, 64), help="How many send side by side; the setting `workers`.")
+def worker(processes: int | None) -> None:
+    """Send, without planning: as many of them, on as many machines, as there is mail for."""
+    end_with_parent()
+    with _plainly():
+        ctx = _context()
+        stopping = threading.Event()
+        stop_on_signals(stopping)
+        count = processes or ctx.settings.workers
+        if count == 1:
+            run_worker(ctx, stopping)
+        else:
+            ctx.db.dispose()
+            run_together([Child(_ONE_WORKER) for _ in range(count)], stopping, _LONGEST_SECONDS)
 
 
 @main.command("upgrade")

@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     sign_up_seconds: Annotated[int, Field(ge=0)] = Field(
         2, description="a sign-up form filled faster than this waits an hour for its confirmation mail"
     )
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="processes that send, on this machine, under `run` and `worker`"
+    )
     http_limit: str = Field("120/minute", description="requests one network may make to public forms")
     sign_in_limit: str = Field("10/minute", description="sign-in attempts one network may make")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line logged")

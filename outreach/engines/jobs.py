@@ -1,0 +1,79 @@
+"""The leader's jobs and how often each is asked: one list, whichever engine drives it.
+
+A job asks the database what is due, so a tick that was missed only delays, and one that comes twice does nothing the
+second time. That holds for two leaders as well, of which one does not know yet that its time is over:
+
+- `seal` is fenced by the epoch: what a stale leader seals is refused (`store.audit_log.fence`).
+- What reserves a place under a cap (planning, releasing, invitations) takes the planners' turn, a lock in the database
+  that every planner on every machine waits for, and sees what the one before it wrote.
+- All else changes rows by what they say at that instant (`… WHERE state = …`, row locks, unique keys): the second
+  finds nothing left to do. So none of it needs the fence.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from outreach.domain.errors import AuditError
+from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, release_waiting
+from outreach.pipeline.reap import reap_dead, reap_expired
+from outreach.services.campaigns import sweep_cancelled
+from outreach.services.connect import process_connects
+from outreach.services.connect_expiry import expire_requests
+from outreach.services.context import Context
+from outreach.services.expiry import expire
+from outreach.services.invitations import expire_invitations, process_invitations
+from outreach.services.join import process_member_requests
+from outreach.services.requests import process_requests
+from outreach.services.seal import seal
+from outreach.services.sessions import forget_old_sessions
+from outreach.services.staff_passwords import process_staff_requests
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Job:
+    """`act` is called every `seconds`, never twice at once."""
+
+    name: str
+    act: Callable[[], object]
+    seconds: float
+
+
+def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Job, ...]:
+    """What the leader of `epoch` does. The long ones look at `stopping` between their transactions."""
+    return (
+        Job("requests", lambda: process_requests(ctx), 0.5),
+        Job("staff-requests", lambda: process_staff_requests(ctx), 0.5),
+        Job("member-requests", lambda: process_member_requests(ctx), 0.5),
+        Job("invitations", lambda: process_invitations(ctx), 0.5),
+        Job("connects", lambda: process_connects(ctx), 0.5),
+        Job("plan", lambda: _plan(ctx, stopping), 0.5),
+        Job("release", lambda: release_waiting(ctx), 5),
+        Job("finish", lambda: finish_campaigns(ctx), 1),
+        Job("sweep-cancelled", lambda: sweep_cancelled(ctx), 1),
+        Job("expire", lambda: expire(ctx), 20),
+        Job("expire-invitations", lambda: expire_invitations(ctx), 20),
+        Job("expire-connects", lambda: expire_requests(ctx), 20),
+        Job("old-sessions", lambda: forget_old_sessions(ctx), 3600),
+        Job("reap-dead", lambda: reap_dead(ctx, ctx.settings.instance / "journal"), 5),
+        Job("reap-expired", lambda: reap_expired(ctx), 20),
+        Job("seal", lambda: _seal(ctx, epoch, stopping), 1),
+    )
+
+
+def _plan(ctx: Context, stopping: threading.Event) -> None:
+    begin_due(ctx)
+    while not stopping.is_set() and plan_next(ctx):
+        pass
+
+
+def _seal(ctx: Context, epoch: int, stopping: threading.Event) -> None:
+    try:
+        while not stopping.is_set() and seal(ctx, epoch) is not None:
+            pass
+    except AuditError as error:
+        log.critical("audit.stopped", reason=str(error))
