@@ -1,22 +1,26 @@
-"""How fast each relay may hand mail to each provider: one row a pair that is slowed down, shared by all workers."""
+"""How fast each relay may hand mail to each provider: one row a pair that something holds back, shared by all workers.
 
-from sqlalchemy import Column, Integer, Table, Text, UniqueConstraint
+No row: nothing holds this pair back. What the columns mean is said in `domain.pacing.Pace`.
+"""
 
-from outreach.store.schema.columns import BigId, identity, instant, metadata
+from sqlalchemy import BigInteger, Column, Integer, Table, Text, UniqueConstraint
 
-# No row: nothing holds this pair back. Rates are thousandths of a message a second.
+from outreach.store.schema.columns import identity, instant, metadata
+
 pace = Table(
     "pace",
     metadata,
     identity(),
     Column("relay", Text, nullable=False),
     Column("provider", Text, nullable=False),
-    Column("rate", BigId),  # learned from refusals; null: only what the settings say
-    instant("free", nullable=True),  # when the next message may leave, if all leased ones do (a GCRA's clock)
-    instant("resting", nullable=True),  # nothing goes before this instant
-    instant("slowed", nullable=True),  # when it was last slowed down
-    instant("warming", nullable=True),  # when the warm-up began
-    instant("day", nullable=True),  # the midnight (UTC) that `sent` counts from
-    Column("sent", Integer, nullable=False, server_default="0"),  # leased since then, while it warms up
+    Column("rate", BigInteger),  # thousandths of a message a second, learned from refusals
+    instant("free", server_default="0"),
+    instant("resting", server_default="0"),
+    instant("slowed", server_default="0"),
+    Column("strikes", Integer, nullable=False, server_default="0"),
+    Column("code", Text, nullable=False, server_default=""),
+    instant("day", server_default="0"),
+    Column("step", Integer, nullable=False, server_default="0"),
+    Column("sent", Integer, nullable=False, server_default="0"),
     UniqueConstraint("relay", "provider"),
 )

@@ -1,0 +1,159 @@
+"""Paces sending: leases room for a batch, gives back what was not used, and learns from what providers answer.
+
+Bulk lanes ask for room; confirmations, replies and notices are never held by a provider's pace, but what they meet is
+learned from all the same. A pair that nothing limits has no row, and costs one small read a batch. A worker that dies
+with leased room has only delayed the others.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from outreach.domain import pacing
+from outreach.domain.pacing import Limits, Pace
+from outreach.mail.transport import Outcome, Result
+from outreach.services.context import Context
+from outreach.store.audit import Entry, record
+from outreach.store.pacing import Pair, drop_paces, hold_paces, read_paces, save_paces
+
+
+def room(
+    ctx: Context, conn: Connection, now: int, relays: Sequence[str], provider: str, wanted: int
+) -> dict[str, int] | None:
+    """How many of `wanted` messages each of `relays` may take now, leased in this transaction; None: nothing limits.
+
+    Each relay is leased as much as it may take, since nobody knows yet which will carry what: together at most
+    `wanted` are to be handed over, and `give_back` returns the rest. The rows stay locked until the transaction ends,
+    so ask when every other lock is held.
+    """
+    known = read_paces(conn)
+    pairs = [(relay, provider) for relay in relays]
+    bound = [one for one in pairs if pacing.is_held(known.get(one, Pace()), limits_of(ctx, one), now)]
+    if not bound:
+        return None
+    leased = dict.fromkeys(relays, wanted)
+    changed = {}
+    for pair, pace in hold_paces(conn, bound).items():
+        free = pacing.room(pace, limits_of(ctx, pair), now)
+        leased[pair[0]] = mine = wanted if free is None else min(wanted, free)
+        changed[pair] = pacing.take(pace, limits_of(ctx, pair), now, mine)
+    save_paces(conn, changed)
+    return leased
+
+
+def give_back(ctx: Context, room_left: Mapping[str, int], provider: str) -> None:
+    """Return leased room that no message used, in a transaction of its own. Relays without limits are passed over."""
+    unused = {(relay, provider): left for relay, left in room_left.items() if left > 0}
+    if not unused:
+        return
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        known = read_paces(conn)
+        held = hold_paces(conn, (pair for pair in unused if pair in known))
+        save_paces(
+            conn,
+            {pair: pacing.give_back(pace, limits_of(ctx, pair), now, unused[pair]) for pair, pace in held.items()},
+        )
+
+
+def held_pairs(ctx: Context, conn: Connection, now: int) -> dict[Pair, int]:
+    """Pairs that have no room now, and when they will: one small read for all lanes of a round."""
+    found = {pair: pacing.next_room(pace, limits_of(ctx, pair), now) for pair, pace in read_paces(conn).items()}
+    return {pair: at for pair, at in found.items() if at > now}
+
+
+def next_room(held: Mapping[Pair, int], relays: Iterable[str], provider: str, now: int) -> int:
+    """When any of a pool's relays has room for this provider's mail; `now` when one has it. `held`: of `held_pairs`."""
+    return min((held.get((relay, provider), now) for relay in relays), default=now)
+
+
+@dataclass
+class _Met:
+    """What a batch met at one pair: mail that was taken, mail refused for the pace, and mail refused for itself."""
+
+    sent: int = 0
+    refused: int = 0
+    others: int = 0
+    code: str = ""
+
+    @property
+    def passed(self) -> int:
+        return self.sent + self.others
+
+
+def learn(
+    ctx: Context, conn: Connection, now: int, outcomes: Sequence[Outcome], providers: Mapping[int, str]
+) -> dict[int, int]:
+    """Slow pairs down that asked for it, let others recover. `providers`: of each message.
+
+    Returns when each message that was deferred for the pace may go again at the earliest, by message id;
+    `domain.pacing.try_again` says when it does. Call it late in the transaction: the rows of pairs stay locked until
+    it ends. Pairs that were neither refused nor slowed before are not touched.
+    """
+    met = _meetings(outcomes, providers)
+    known = read_paces(conn) if met else {}
+    slow = {pair for pair, what in met.items() if pacing.is_notable(what.passed, what.refused)}
+    better = {pair for pair in met.keys() - slow if pair in known and known[pair].rate is not None}
+    paces = hold_paces(conn, slow | better)
+    for pair, pace in paces.items():
+        limits = limits_of(ctx, pair)
+        if pair in slow:
+            after = pacing.slow_down(pace, limits, now, met[pair].passed, met[pair].refused, met[pair].code)
+        else:
+            after = pacing.recover(pace, limits, now, met[pair].sent)
+        _keep(conn, now, pair, pace, after, limits)
+        paces[pair] = after
+    rooms = {pair: pacing.next_room(paces[pair], limits_of(ctx, pair), now) for pair in slow}
+    waiting = (one for one in outcomes if one.result is Result.DEFERRED and _is_slow(one))
+    placed = ((one.message_id, (one.relay, providers.get(one.message_id, ""))) for one in waiting)
+    return {message_id: rooms[pair] for message_id, pair in placed if pair in rooms}
+
+
+def limits_of(ctx: Context, pair: Pair) -> Limits:
+    """What the settings say of a pair. The demo mailbox has no limits."""
+    relay = ctx.settings.relays.get(pair[0])
+    return relay.pacing.limits(pair[1]) if relay else Limits()
+
+
+def _meetings(outcomes: Sequence[Outcome], providers: Mapping[int, str]) -> dict[Pair, _Met]:
+    met: dict[Pair, _Met] = defaultdict(_Met)
+    for one in outcomes:
+        provider = providers.get(one.message_id)
+        if provider is None or not one.relay or one.code is None:
+            continue
+        what = met[one.relay, provider]
+        if _is_slow(one):
+            what.refused += 1
+            what.code = what.code or f"{one.code} {one.enhanced}".strip()
+        elif one.result is Result.SENT:
+            what.sent += 1
+        else:
+            what.others += 1
+    return met
+
+
+def _is_slow(one: Outcome) -> bool:
+    return one.result in {Result.DEFERRED, Result.FAILED} and pacing.is_slow_down(one.code, one.enhanced, one.reply)
+
+
+def _keep(conn: Connection, now: int, pair: Pair, before: Pace, after: Pace, limits: Limits) -> None:
+    """Write a pair's row if it changed; delete it when nothing is left to remember. The log tells both ends."""
+    names = {"relay": pair[0], "provider": pair[1]}
+    if after == before:
+        return
+    if after.slowed > before.slowed:
+        body = names | {"rate": _per_second(after.rate or 0), "rest": (after.resting - now) // pacing.SECOND}
+        record(conn, now, Entry(kind="pace.slowed", actor="engine", body=body | {"code": after.code}))
+    elif after.rate is None:
+        record(conn, now, Entry(kind="pace.recovered", actor="engine", body=names))
+        if not limits.bind:
+            drop_paces(conn, [pair])
+            return
+    save_paces(conn, {pair: after})
+
+
+def _per_second(rate: int) -> str:
+    """Thousandths as the log writes them: 17500 is "17.5/s"."""
+    return f"{rate / pacing.PER_SECOND:.3f}".rstrip("0").rstrip(".") + "/s"
