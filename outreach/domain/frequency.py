@@ -1,6 +1,6 @@
 """How often: exact rolling windows, the give ratio and quiet hours, as pure rules over one mailbox's ledger.
 
-The cap rule, exact under retries (ARCHITECTURE.md): a message that is planned, claimed or attempted counts as if it
+The cap rule, exact under retries (ARCHITECTURE.md): a message that is planned or attempted counts as if it
 were sent now, whatever its due; an accepted one counts over (now − W, now]; an unknown one likewise from the end of
 its lease. So a place, once reserved, is never needed twice, and a window never holds more than N.
 """

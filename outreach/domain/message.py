@@ -1,9 +1,9 @@
 """The life of a message: (state, event) → state, which states reserve a place under a cap, and which are final.
 
-waiting ─release→ planned ─claim→ claimed ─attempt→ attempted ─accept→ sent
-   │                 ↑  │            │                  ├─reject→ failed
-   └─withhold→ withheld←┴──withhold──┘                  ├─lose→ unknown
-                     └─────put_back (also defer)────────┘
+waiting ─release→ planned ──attempt→ attempted ─accept→ sent
+   │                 ↑ │                   ├─reject→ failed
+   └─withhold→ withheld←┘                  ├─lose→ unknown
+                     └──put_back, defer────┘
 """
 
 from enum import StrEnum
@@ -16,7 +16,6 @@ class MessageState(StrEnum):
 
     WAITING = "waiting"
     PLANNED = "planned"
-    CLAIMED = "claimed"
     ATTEMPTED = "attempted"
     SENT = "sent"
     WITHHELD = "withheld"
@@ -29,7 +28,6 @@ class MessageEvent(StrEnum):
 
     RELEASE = "release"
     WITHHOLD = "withhold"
-    CLAIM = "claim"
     ATTEMPT = "attempt"
     PUT_BACK = "put_back"
     DEFER = "defer"
@@ -42,19 +40,15 @@ _S, _E = MessageState, MessageEvent
 TRANSITIONS: dict[tuple[MessageState, MessageEvent], MessageState] = {
     (_S.WAITING, _E.RELEASE): _S.PLANNED,
     (_S.WAITING, _E.WITHHOLD): _S.WITHHELD,
-    (_S.PLANNED, _E.CLAIM): _S.CLAIMED,
+    (_S.PLANNED, _E.ATTEMPT): _S.ATTEMPTED,
     (_S.PLANNED, _E.WITHHOLD): _S.WITHHELD,
-    (_S.CLAIMED, _E.ATTEMPT): _S.ATTEMPTED,
-    (_S.CLAIMED, _E.WITHHOLD): _S.WITHHELD,
-    (_S.CLAIMED, _E.PUT_BACK): _S.PLANNED,
-    (_S.CLAIMED, _E.DEFER): _S.PLANNED,
     (_S.ATTEMPTED, _E.ACCEPT): _S.SENT,
     (_S.ATTEMPTED, _E.REJECT): _S.FAILED,
     (_S.ATTEMPTED, _E.LOSE): _S.UNKNOWN,
     (_S.ATTEMPTED, _E.DEFER): _S.PLANNED,
     (_S.ATTEMPTED, _E.PUT_BACK): _S.PLANNED,
 }
-RESERVING = frozenset({_S.PLANNED, _S.CLAIMED, _S.ATTEMPTED})
+RESERVING = frozenset({_S.PLANNED, _S.ATTEMPTED})
 FINAL = frozenset({_S.SENT, _S.WITHHELD, _S.FAILED, _S.UNKNOWN})
 COUNTED = RESERVING | {_S.SENT, _S.UNKNOWN}
 """States that take a place under a cap, now or over their window."""

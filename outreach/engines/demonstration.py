@@ -30,7 +30,7 @@ from outreach.engines.fiction import (
     invent_people,
 )
 from outreach.engines.neighbours import Neighbours
-from outreach.mail.smtp import SmtpTransport
+from outreach.mail.relays import Router
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, release_waiting
 from outreach.pipeline.send import Worker
@@ -82,7 +82,9 @@ class Demonstration:
         settings = ctx.settings.model_copy(update=generous)
         self.ctx = replace(ctx, settings=settings, db=Database(ctx.settings.database, clock_file=self._clock))
         self._dice = random.Random(2007)  # noqa: S311  fiction, the same each time
-        self._worker = Worker(self.ctx, connect=lambda relay: SmtpTransport(relay, ctx.settings.public_host))
+        carrier = Router(ctx.settings, ctx.settings.public_host)
+        self._express = Worker(self.ctx, carrier, "express")
+        self._bulk = Worker(self.ctx, carrier, "bulk")
         self._refs: dict[str, bytes] = {}
         self._actor = Actor("staff", frozenset(Role))
 
@@ -90,7 +92,7 @@ class Demonstration:
         """Everything, up to now."""
         self._go_to(_DAYS)
         password = self._set_up()
-        journal = WorkerJournal(self._worker.journals, self._worker.name)
+        journal = WorkerJournal(self._bulk.journals, self._bulk.name)
         neighbours = Neighbours(self.ctx, self._actor, lambda: self._send(journal))
         people = invent_people(self._dice, _PEOPLE)
         by_day: dict[int, list[Person]] = {}
@@ -212,7 +214,7 @@ class Demonstration:
         while plan_next(self.ctx):
             pass
         release_waiting(self.ctx)
-        while self._worker.round(journal):
+        while self._express.round(journal) or self._bulk.round(journal):
             pass
         finish_campaigns(self.ctx)
 

@@ -1,86 +1,86 @@
-"""Claims: takes a batch of one lane for this worker, decides each again, and commits to the attempts.
+"""Claims: takes what is due in a lane, decides each message again, and commits to its attempt, in one transaction.
 
-The second decision and the attempt rows stand in one transaction that has locked the contacts, so a withdrawal either
-comes before it, and counts, or after it, and the mail was decided at most two seconds earlier.
+It holds the contacts while it looks, so a withdrawal either comes before, and counts, or after, and the mail was
+decided at most two seconds before it left. A worker that dies before the commit has taken nothing; after it, its
+journal tells.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
-from outreach.pipeline.bases import judge_invitations, judge_system
+from outreach.pipeline.bases import Based, judge_invitations, judge_system
 from outreach.services.context import Context
 from outreach.store.decide import load_rule
-from outreach.store.messages import Settled, begin_attempts, claim, due_lanes, lock_contacts, put_back, settle
+from outreach.store.messages import Facts, Settled, commit_attempts, due_in, put_off, settle
 from outreach.store.planning import judge_messages
-from outreach.store.schema.campaigns import campaign, message
+from outreach.store.schema.campaigns import campaign
 
 LEASE = 30 * 60_000_000
-"""Microseconds a claim is held; RFC 5321 §4.5.3.2.6 lets a server think for ten minutes after the final dot."""
+"""Microseconds an attempt is held; RFC 5321 §4.5.3.2.6 lets a server think for ten minutes after the final dot."""
 
 
 @dataclass(frozen=True)
-class Decided:
-    """Messages committed to an attempt, and when (time.monotonic()) the decision looked at the facts."""
+class Claimed:
+    """Messages committed to an attempt, and when (time.monotonic()) the decision looked at the facts.
 
-    ids: tuple[int, ...]
-    at: float
+    `found`: how many were due, so that a batch of which nothing may go is not taken for an empty lane.
+    """
 
+    facts: Mapping[int, Facts] = field(default_factory=dict)
+    at: float = 0.0
+    found: int = 0
 
-def claim_next(ctx: Context, worker: str, most: int) -> list[int]:
-    """Claim from the first lane that has something due: class before provider, campaigns by priority."""
-    with ctx.db.reading() as conn:
-        lanes = due_lanes(conn, ctx.db.now(conn))
-    for lane in lanes:
-        with ctx.db.transaction() as conn:
-            now = ctx.db.now(conn)
-            found = claim(conn, lane, worker, now + LEASE, now, most)
-        if found:
-            return found
-    return []
+    @property
+    def ids(self) -> list[int]:
+        return list(self.facts)
 
 
-def decide_again(ctx: Context, worker: str, ids: Sequence[int]) -> Decided:
-    """Decide claimed messages once more and commit an attempt for those that may go; settle or put back the rest."""
+def claim(ctx: Context, worker: str, lane: str, most: int) -> Claimed:
+    """Take up to `most` due messages of `lane` for `worker`; settle or put off those that may not go."""
     with ctx.db.transaction() as conn:
-        lock_contacts(conn, ids)
-        decided_at = time.monotonic()
         now = ctx.db.now(conn)
-        origins = _origins(conn, ids)
-        for_campaigns = [one for one in ids if origins[one] == "campaign"]
-        invitations = judge_invitations(conn, now, [one for one in ids if origins[one] == "invitation"])
-        others = judge_system(conn, now, [one for one in ids if origins[one] not in {"campaign", "invitation"}])
-        ready, withheld = others.ready + invitations.ready, others.withheld + invitations.withheld
-        for one, due in invitations.deferred:
-            put_back(conn, [one], due)
-        running = _running(conn, for_campaigns)
-        put_back(conn, [one for one in for_campaigns if one not in running])
-        for judged in judge_messages(conn, load_rule(conn), sorted(running), now):
-            if judged.reason is not None:
-                withheld.append(Settled(judged.id, "withheld", judged.reason))
-            elif judged.due > now:
-                put_back(conn, [judged.id], judged.due)
-            else:
-                ready.append(judged.id)
-        settle(conn, now, withheld, "claimed")
-        begin_attempts(conn, ready, worker, now)
-        return Decided(tuple(ready), decided_at)
+        due = {one.id: one for one in due_in(conn, lane, now, most)}
+        if not due:
+            return Claimed()
+        decided_at = time.monotonic()
+        based = _judge(conn, ctx.db.now(conn), due)
+        settle(conn, now, based.withheld, "planned", due)
+        put_off(conn, dict(based.deferred))
+        mine = commit_attempts(conn, based.ready, worker, now, now + LEASE)
+        facts = {
+            one: due[one]._replace(attempts=due[one].attempts + 1, lease=now + LEASE,
+                                   first_attempt=due[one].first_attempt or now)
+            for one in based.ready if one in mine
+        }  # fmt: skip
+        return Claimed(facts, decided_at, len(due))
 
 
-def _origins(conn: Connection, ids: Sequence[int]) -> dict[int, str]:
-    query = select(message.c.id, message.c.origin).where(message.c.id.in_(bindparam("ids", expanding=True)))
-    return {row.id: row.origin for row in conn.execute(query, {"ids": list(ids)})}
+def _judge(conn: Connection, now: int, due: Mapping[int, Facts]) -> Based:
+    """The second decision, of each kind of mail by its own rule. What belongs to a paused campaign is left as it is."""
+    invitations = judge_invitations(conn, now, [one.id for one in due.values() if one.origin == "invitation"])
+    based = judge_system(conn, now, [one.id for one in due.values() if one.origin not in {"campaign", "invitation"}])
+    based.ready += invitations.ready
+    based.withheld += invitations.withheld
+    based.deferred += invitations.deferred
+    running = _running(conn, due.values())
+    chosen = [one.id for one in due.values() if one.origin == "campaign" and one.campaign_id in running]
+    for judged in judge_messages(conn, load_rule(conn), chosen, now) if chosen else ():
+        if judged.reason is not None:
+            based.withheld.append(Settled(judged.id, "withheld", judged.reason))
+        elif judged.due > now:
+            based.deferred.append((judged.id, judged.due))
+        else:
+            based.ready.append(judged.id)
+    return based
 
 
-def _running(conn: Connection, ids: Sequence[int]) -> set[int]:
-    """Those whose campaign is being sent; the campaign rows are held, so that a pause orders against us."""
-    named = select(message.c.campaign).where(message.c.id.in_(bindparam("ids", expanding=True)))
-    query = select(campaign.c.id).where(campaign.c.id.in_(named), campaign.c.state == "sending").order_by(campaign.c.id)
-    sending = set(conn.execute(query.with_for_update(read=True), {"ids": list(ids)}).scalars())
-    rows = conn.execute(
-        select(message.c.id, message.c.campaign).where(message.c.id.in_(bindparam("ids", expanding=True))),
-        {"ids": list(ids)},
-    )
-    return {row.id for row in rows if row.campaign in sending}
+def _running(conn: Connection, due: Iterable[Facts]) -> set[int]:
+    """Campaigns of these that are being sent; their rows are held, so that a pause orders against us."""
+    named = sorted({one.campaign_id for one in due if one.origin == "campaign" and one.campaign_id is not None})
+    if not named:
+        return set()
+    query = select(campaign.c.id).where(campaign.c.id.in_(named), campaign.c.state == "sending")
+    return set(conn.execute(query.order_by(campaign.c.id).with_for_update(read=True)).scalars())

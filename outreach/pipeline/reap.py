@@ -5,12 +5,13 @@ not begun → planned · replied → that outcome · final dot without reply →
 
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from outreach.mail.transport import Outcome, Result
 from outreach.pipeline.journal import DeadJournal, dead_journals
 from outreach.pipeline.record import record_outcomes
 from outreach.services.context import Context
+from outreach.store.messages import facts_of
 from outreach.store.schema.campaigns import message
 
 _BATCH = 500
@@ -24,30 +25,29 @@ def reap_dead(ctx: Context, folder: Path) -> int:
 def reap_expired(ctx: Context) -> int:
     """Settle messages whose lease ran out and whose journal nobody here holds: another machine's, or lost."""
     with ctx.db.reading() as conn:
-        now = ctx.db.now(conn)
-        query = select(message.c.id, message.c.state).where(
-            message.c.state.in_(["claimed", "attempted"]), message.c.lease <= now
+        query = select(message.c.id, message.c.worker).where(
+            message.c.state == "attempted", message.c.lease <= ctx.db.now(conn)
         )
-        rows = conn.execute(query.limit(_BATCH)).all()
-    _return_claimed(ctx, [row.id for row in rows if row.state == "claimed"])
-    lost = [row.id for row in rows if row.state == "attempted"]
-    reply = "The worker was lost with its journal"
-    record_outcomes(ctx, [Outcome(one, Result.UNKNOWN, reply=reply) for one in lost])
+        rows = conn.execute(query.order_by(message.c.worker).limit(_BATCH)).all()
+    for worker in dict.fromkeys(row.worker for row in rows):
+        reply = "The worker was lost with its journal"
+        _record(ctx, worker, [Outcome(one.id, Result.UNKNOWN, reply=reply) for one in rows if one.worker == worker])
     return len(rows)
 
 
 def _settle_journal(ctx: Context, journal: DeadJournal) -> int:
     with ctx.db.reading() as conn:
-        rows = conn.execute(
-            select(message.c.id, message.c.state).where(
-                message.c.worker == journal.worker, message.c.state.in_(["claimed", "attempted"])
-            )
-        ).all()
-    _return_claimed(ctx, [row.id for row in rows if row.state == "claimed"])
-    outcomes = [_outcome(journal, row.id) for row in rows if row.state == "attempted"]
-    for start in range(0, len(outcomes), _BATCH):
-        record_outcomes(ctx, outcomes[start : start + _BATCH])
-    return len(rows)
+        query = select(message.c.id).where(message.c.worker == journal.worker, message.c.state == "attempted")
+        ids = list(conn.execute(query.order_by(message.c.id)).scalars())
+    for start in range(0, len(ids), _BATCH):
+        _record(ctx, journal.worker, [_outcome(journal, one) for one in ids[start : start + _BATCH]])
+    return len(ids)
+
+
+def _record(ctx: Context, worker: str, outcomes: list[Outcome]) -> None:
+    with ctx.db.reading() as conn:
+        facts = facts_of(conn, [one.message_id for one in outcomes])
+    record_outcomes(ctx, worker, facts, outcomes)
 
 
 def _outcome(journal: DeadJournal, message_id: int) -> Outcome:
@@ -58,13 +58,3 @@ def _outcome(journal: DeadJournal, message_id: int) -> Outcome:
     if message_id in journal.dotted or not journal.whole:
         return Outcome(message_id, Result.UNKNOWN, reply="The worker stopped between the final dot and the reply")
     return Outcome(message_id, Result.PUT_BACK)
-
-
-def _return_claimed(ctx: Context, ids: list[int]) -> None:
-    if ids:
-        with ctx.db.transaction() as conn:
-            conn.execute(
-                update(message)
-                .where(message.c.id.in_(ids), message.c.state == "claimed")
-                .values(state="planned", worker=None, lease=None)
-            )

@@ -1,28 +1,35 @@
-"""Sends: one worker's round, claim → decide again → write → hand off → record, until told to stop."""
+"""Sends: a worker's rounds, claim → write → hand off → record, until told to stop.
+
+A process runs two workers, each in its thread with its own journal and connections: `express` for what no campaign
+sends, `bulk` for campaigns, so that a confirmation never stands behind a batch or a stalled connection.
+"""
 
 import os
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from outreach.config import Relay
 from outreach.domain.errors import SettingsError
-from outreach.mail.transport import Outcome, Result, Transport
-from outreach.pipeline.claim import claim_next, decide_again
+from outreach.mail.transport import Journal, Outcome, Parcel, Result, Stop
+from outreach.pipeline.claim import Claimed, claim
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.letters import Letters, write_letters
 from outreach.pipeline.reap import reap_dead
 from outreach.pipeline.record import keep_evidence, record_outcomes
 from outreach.services.context import Context
 from outreach.services.controller import ready_for_real_mail
+from outreach.store.messages import due_express, due_lanes
 
 log = structlog.get_logger()
+
+Lanes = Literal["express", "bulk"]
 
 SECONDS_A_BATCH = 2.0
 """A batch is what the relay takes in two seconds at its present pace: no decision grows older than that unused."""
@@ -31,11 +38,30 @@ _FEWEST, _MOST = 8, 500
 _IDLE_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
 _LONGEST_REST_SECONDS = 60.0
+_LOOK_SECONDS = 0.5
+"""How long a worker stays in a lane before it looks whether a lane before it has something due."""
+
+
+class Carrier(Protocol):
+    """What carries mail: `mail.relays.Router`, whatever stands behind the relay or pool a sender names."""
+
+    def hand_off(
+        self,
+        pool: str,
+        parcels: Sequence[Parcel],
+        journal: Journal,
+        stop: Stop | None = None,
+        room: Mapping[str, int] | None = None,
+    ) -> list[Outcome]:
+        """One outcome for each parcel. `room`: how many of them each relay may take; None: as many as it will."""
+
+    def close(self) -> None:
+        """Let go of every connection."""
 
 
 @dataclass
 class Pace:
-    """How many messages a second the relay has lately taken, as a moving average."""
+    """How many messages a second the relays have lately taken, as a moving average."""
 
     per_second: float = 32.0
 
@@ -49,21 +75,29 @@ class Pace:
 
 @dataclass
 class Worker:
-    """Runs rounds in the thread that calls `run`. `connect` makes the transport of a relay, once each."""
+    """Runs rounds in the thread that calls `run`."""
 
     ctx: Context
-    connect: Callable[[Relay], Transport]
+    carrier: Carrier
+    lanes: Lanes = "bulk"
     stopping: threading.Event = field(default_factory=threading.Event)
     pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{self.lanes}-{secrets.token_hex(4)}"
         self.journals = self.ctx.settings.instance / "journal"
-        self._transports: dict[str, Transport] = {}
         self._rest_seconds = 0.0
+        self._lane = ""
+        self._look_again = 0.0
+        self._asked = 0.0
+        self._is_held_back = True
 
-    def run(self) -> None:
-        """Until `stopping` is set: what is claimed by then is put back, what is begun is finished."""
+    def run(self, nudged: threading.Event | None = None, idle_seconds: float = _IDLE_SECONDS) -> None:
+        """Until `stopping` is set; what is begun by then is finished, the rest put back.
+
+        With nothing due it waits for `nudged` to be set, at most `idle_seconds`.
+        """
+        nudged = nudged or threading.Event()
         reap_dead(self.ctx, self.journals)
         journal = WorkerJournal(self.journals, self.name)
         try:
@@ -74,37 +108,50 @@ class Worker:
                     log.warning("pipeline.database", error=type(error).__name__)
                     self.stopping.wait(_RETRY_SECONDS)
                     continue
-                if not busy:
-                    self.stopping.wait(_IDLE_SECONDS)
+                if not busy and nudged.wait(idle_seconds):
+                    nudged.clear()
         finally:
-            for transport in self._transports.values():
-                transport.close()
+            self.carrier.close()
         journal.close()
 
     def round(self, journal: WorkerJournal) -> bool:
         """One batch through all its steps. False when nothing was due."""
         if self._held_back():
             return False
-        ids = claim_next(self.ctx, self.name, self.pace.batch())
-        if not ids:
-            return False
-        decided = decide_again(self.ctx, self.name, ids)
-        if not decided.ids:
-            return True
+        claimed = self._claim()
+        if not claimed.facts:
+            return claimed.found > 0
         began = time.monotonic()
         try:
-            letters = write_letters(self.ctx, decided.ids, decided.at)
+            letters = write_letters(self.ctx, claimed.ids, claimed.at)
             keep_evidence(self.ctx, letters.evidence)
         except DBAPIError:  # nothing has begun, so nothing is in doubt
-            self._record([Outcome(one, Result.PUT_BACK) for one in decided.ids])
+            self._record(claimed, [Outcome(one, Result.PUT_BACK) for one in claimed.ids])
             raise
         handed = self._hand_off(letters, journal)
         tried = [one for one in handed if one.result is not Result.PUT_BACK]
         self.pace.saw(len(tried), time.monotonic() - began)
-        self._record([*letters.failed, *handed])
+        self._record(claimed, [*letters.failed, *handed])
         journal.forget()
         self._rest(tried)
         return True
+
+    def _claim(self) -> Claimed:
+        """The next batch: of the lane we are in while it lasts, else of the first that has something due."""
+        if time.monotonic() < self._look_again:
+            claimed = claim(self.ctx, self.name, self._lane, self.pace.batch())
+            if claimed.found:
+                return claimed
+        with self.ctx.db.reading() as conn:
+            listed = due_express if self.lanes == "express" else due_lanes
+            lanes = listed(conn, self.ctx.db.now(conn))
+        for lane in lanes:
+            claimed = claim(self.ctx, self.name, lane, self.pace.batch())
+            if claimed.found:
+                self._lane, self._look_again = lane, time.monotonic() + _LOOK_SECONDS
+                return claimed
+        self._look_again = 0.0
+        return Claimed()
 
     def _rest(self, tried: list[Outcome]) -> None:
         """While no relay answers at all, come back more and more slowly instead of trying everybody in turn."""
@@ -119,30 +166,26 @@ class Worker:
         """Whether real mail must wait: an organisation that does not say who it is may not send any."""
         if not self.ctx.settings.relays:
             return False
-        with self.ctx.db.reading() as conn:
-            return bool(ready_for_real_mail(self.ctx, conn))
+        if time.monotonic() >= self._asked:
+            with self.ctx.db.reading() as conn:
+                self._is_held_back = bool(ready_for_real_mail(self.ctx, conn))
+            self._asked = time.monotonic() + _LOOK_SECONDS
+        return self._is_held_back
 
     def _hand_off(self, letters: Letters, journal: WorkerJournal) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        for relay, parcels in letters.parcels.items():
+        for pool, parcels in letters.parcels.items():
             try:
-                transport = self._transport(relay)
+                outcomes += self.carrier.hand_off(pool, parcels, journal, lambda _id: self.stopping.is_set())
             except SettingsError as error:
                 outcomes += [Outcome(one.message_id, Result.DEFERRED, reply=str(error)) for one in parcels]
-            else:
-                outcomes += transport.hand_off(parcels, journal, lambda _id: self.stopping.is_set())
         return outcomes
 
-    def _transport(self, relay: str) -> Transport:
-        if relay not in self._transports:
-            self._transports[relay] = self.connect(self.ctx.settings.relay(relay))
-        return self._transports[relay]
-
-    def _record(self, outcomes: list[Outcome]) -> None:
+    def _record(self, claimed: Claimed, outcomes: list[Outcome]) -> None:
         """The database may be away just now; what the relay said must not be lost, so try until it is written."""
         while True:
             try:
-                return record_outcomes(self.ctx, outcomes)
+                return record_outcomes(self.ctx, self.name, claimed.facts, outcomes)
             except DBAPIError as error:
                 log.warning("pipeline.record", error=type(error).__name__, waiting=len(outcomes))
                 time.sleep(_RETRY_SECONDS)

@@ -105,7 +105,7 @@ def _in_list(which: str, now: int) -> ColumnElement[bool]:
     state = message.c.state
     ahead = and_(state == "planned", message.c.due > now)
     if which == "to-go":
-        return or_(state.in_(("claimed", "attempted")), and_(state == "planned", message.c.due <= now))
+        return or_(state == "attempted", and_(state == "planned", message.c.due <= now))
     if which == "later":
         return or_(state == "waiting", ahead)
     return state == {"sent": "sent", "came-back": "failed", "unknown": "unknown"}[which]

@@ -134,7 +134,7 @@ def progress(ctx: Context, campaign_id: int) -> Progress:
     ahead = sum(n for state, _r, n, _due, is_ahead in rows if state == "planned" and is_ahead)
     waiting = by_reason("waiting") + ((("quiet", ahead),) if ahead else ())
     opening = [at for state, _r, _n, at, is_ahead in rows if is_ahead and state in {"planned", "waiting"}]
-    in_hand = {"planned", "claimed", "attempted"}
+    in_hand = {"planned", "attempted"}
     return Progress(
         sent=sum(n for state, _r, n, _due, _a in rows if state == "sent"),
         to_go=sum(n for state, _r, n, _due, _a in rows if state in in_hand) - ahead,

@@ -85,7 +85,7 @@ def _withhold_surplus(conn: Connection, now: int, scope: str, n: int, window: in
             WITH used AS (
               SELECT m.mailbox, SUM(CASE WHEN m.state <> 'planned' THEN 1 ELSE 0 END) AS gone
               FROM message m WHERE {counts}
-                AND (m.state IN ('planned', 'claimed', 'attempted')
+                AND (m.state IN ('planned', 'attempted')
                   OR (m.state IN ('sent', 'unknown') AND m.counted > :opened))
               GROUP BY m.mailbox HAVING COUNT(*) > :n
             ), ranked AS (

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from outreach.domain.errors import InvalidInputError
+from outreach.store.bulk import insert_rows, next_ids
 from outreach.store.schema.audit import audit_entry, audit_pending
 
+_COLUMNS = ("id", "nonce", "at", "kind", "actor", "contact", "topic", "campaign", "message", "body")
 _LONGEST_BODY = 15_000  # characters: at most four octets each stay below the 65,535 of an entry bundle
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One thing that happened. Refs are 16 bytes; `body` holds refs, numbers and reasons, never an address or name."""
 
@@ -34,22 +36,25 @@ def record(connection: Connection, at: int, *entries: Entry) -> None:
     """
     if not entries:
         return
+    ids = next_ids(connection, audit_entry, len(entries))
+    nonces = secrets.token_bytes(16 * len(entries))
     rows = [
-        {
-            "nonce": secrets.token_bytes(16),
-            "at": at,
-            "kind": entry.kind,
-            "actor": entry.actor,
-            "contact": entry.contact,
-            "topic": entry.topic,
-            "campaign": entry.campaign,
-            "message": entry.message,
-            "body": _body(entry),
-        }
-        for entry in entries
+        (
+            identity,
+            nonces[16 * place : 16 * place + 16],
+            at,
+            entry.kind,
+            entry.actor,
+            entry.contact,
+            entry.topic,
+            entry.campaign,
+            entry.message,
+            _body(entry),
+        )
+        for place, (identity, entry) in enumerate(zip(ids, entries, strict=True))
     ]
-    ids = connection.execute(insert(audit_entry).returning(audit_entry.c.id), rows).scalars().all()
-    connection.execute(insert(audit_pending), [{"entry": entry} for entry in ids])
+    insert_rows(connection, audit_entry, _COLUMNS, rows)
+    insert_rows(connection, audit_pending, ("entry",), [(identity,) for identity in ids])
 
 
 def _body(entry: Entry) -> str:

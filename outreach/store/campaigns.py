@@ -17,8 +17,8 @@ from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import contact
 
 SLICE = 5000
-_OPEN = ("waiting", "planned", "claimed", "attempted")
-_STILL_OURS = ("waiting", "planned")  # a claimed one is its worker's, who decides again before handing it off
+_OPEN = ("waiting", "planned", "attempted")
+_STILL_OURS = ("waiting", "planned")  # an attempted one is its worker's
 
 
 @dataclass(frozen=True, kw_only=True)

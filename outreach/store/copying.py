@@ -62,8 +62,8 @@ def hold_still(connection: Connection) -> None:
 
 
 def count_in_hand(connection: Connection) -> int:
-    """Messages a worker has claimed or attempted and not yet recorded."""
-    query = select(func.count()).where(message.c.state.in_(["claimed", "attempted"]))
+    """Messages a worker has attempted and not yet recorded."""
+    query = select(func.count()).where(message.c.state == "attempted")
     return int(connection.execute(query).scalar_one())
 
 

@@ -1,107 +1,123 @@
-"""Set-based SQL for messages on their way: claim a lane, commit attempts, record what became of them."""
+"""Set-based SQL for messages on their way: what is due, committing attempts, recording what became of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, select, text
 
 from outreach.store.audit import Entry, record
-from outreach.store.schema.campaigns import attempt, campaign, message
+from outreach.store.bulk import among, bound, insert_rows
+from outreach.store.schema.campaigns import attempt, campaign
 
 PROVIDERS = ("gmail", "microsoft", "yahoo", "other")
+EXPRESS = ("1-confirmation", "2-reply", "3-notice", "4-invitation")
+"""The lanes of what no campaign sends; they overtake every campaign."""
 
 
-def settled_entry(state: str, row: Row[Any], **body: Any) -> Entry:
-    """The log's entry of a message that reached `state`; `row` has its refs and reason."""
-    return Entry(
-        kind=f"message.{state}",
-        actor="engine",
-        contact=row.contact,
-        topic=row.topic,
-        campaign=row.campaign,
-        message=row.ref,
-        body={"state": state, "reason": row.reason} | body,
-    )
+class Facts(NamedTuple):
+    """What the log and the record need to know of a message. Refs are 16 bytes; `campaign_id` None: of no campaign."""
+
+    id: int
+    ref: bytes
+    origin: str
+    campaign_id: int | None
+    attempts: int
+    first_attempt: int | None
+    lease: int | None
+    contact: bytes
+    topic: bytes | None
+    campaign: bytes | None
 
 
-def claim(connection: Connection, lane: str, worker: str, lease: int, now: int, limit: int) -> list[int]:
-    """Take up to `limit` due messages of a lane for `worker` until `lease`. Returns their ids, oldest due first."""
-    skip = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
-    query = text(
-        "UPDATE message SET state = 'claimed', worker = :worker, lease = :lease WHERE state = 'planned' AND id IN ("
-        "SELECT id FROM message WHERE state = 'planned' AND lane = :lane AND due <= :now "
-        f"ORDER BY due, id LIMIT :limit{skip}) RETURNING id"
-    )
-    params = {"worker": worker, "lease": lease, "lane": lane, "now": now, "limit": limit}
-    return sorted(connection.execute(query, params).scalars())
-
-
-def lock_contacts(connection: Connection, ids: Sequence[int]) -> None:
-    """Lock the contacts of these messages in id order, so that a withdrawal comes before or after, never between.
-
-    NO KEY: the planner, which holds a campaign we wait for, may still insert rows that point to these contacts.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(
-            text(
-                "SELECT id FROM contact WHERE id IN (SELECT contact FROM message WHERE id = ANY(:ids)) "
-                "ORDER BY id FOR NO KEY UPDATE"
-            ),
-            {"ids": list(ids)},
-        )
-
-
-def begin_attempts(connection: Connection, ids: Sequence[int], worker: str, now: int) -> None:
-    """Commit to an attempt before the transport runs: a crash from here on is resolved, never repeated blindly."""
-    if not ids:
-        return
-    connection.execute(
-        update(message)
-        .where(message.c.id.in_(bindparam("ids", expanding=True)), message.c.state == "claimed")
-        .values(
-            state="attempted",
-            attempts=message.c.attempts + 1,
-            first_attempt=func.coalesce(message.c.first_attempt, now),
-        ),
-        {"ids": list(ids)},
-    )
-    numbers = connection.execute(
-        select(message.c.id, message.c.attempts).where(message.c.id.in_(bindparam("ids", expanding=True))),
-        {"ids": list(ids)},
-    )
-    rows = [{"message": row.id, "number": row.attempts, "at": now, "worker": worker} for row in numbers]
-    connection.execute(insert(attempt), rows)
-
-
-def put_back(connection: Connection, ids: Sequence[int], due: int | None = None) -> None:
-    """Return messages to the queue with nothing lost: their place stays reserved."""
-    if not ids:
-        return
-    values: dict[str, Any] = {"state": "planned", "worker": None, "lease": None}
-    if due is not None:
-        values["due"] = due
-    connection.execute(
-        update(message)
-        .where(message.c.id.in_(bindparam("ids", expanding=True)), message.c.state.in_(["claimed", "attempted"]))
-        .values(values),
-        {"ids": list(ids)},
-    )
-
-
-_REFS = (
-    "SELECT x.id, x.ref, x.reason, x.attempts, x.first_attempt, x.lease, x.origin, x.contact AS contact_id, "
-    "c.ref AS contact, c.address_key, t.ref AS topic, p.ref AS campaign "
+_FACTS = (
+    "SELECT x.id, x.ref, x.origin, x.campaign, x.attempts, x.first_attempt, x.lease, c.ref, t.ref, p.ref "
     "FROM message x JOIN contact c ON c.id = x.contact LEFT JOIN campaign p ON p.id = x.campaign "
-    "LEFT JOIN topic t ON t.id = x.topic WHERE x.id IN :ids AND x.state = :state"
+    "LEFT JOIN topic t ON t.id = x.topic "
 )
 
 
-def hold(connection: Connection, ids: Iterable[int], state: str) -> dict[int, Row[Any]]:
-    """Lock those of `ids` that still are in `state`, and tell what recording needs to know of each."""
-    lock = " FOR UPDATE OF x" if connection.dialect.name == "postgresql" else ""
-    query = text(_REFS + lock).bindparams(bindparam("ids", expanding=True))
-    return {row.id: row for row in connection.execute(query, {"ids": list(ids), "state": state})}
+def due_in(conn: Connection, lane: str, now: int, limit: int) -> list[Facts]:
+    """Up to `limit` due messages of a lane, oldest due first, their contacts locked until the transaction ends.
+
+    On PostgreSQL a contact somebody else holds (a withdrawal, another worker) is left for later, so nobody waits here
+    and a withdrawal comes before this look or after it, never between. NO KEY: the planner may still insert rows that
+    point to these contacts. SQLite's one writer is lock enough.
+    """
+    skip = " FOR NO KEY UPDATE OF c SKIP LOCKED" if conn.dialect.name == "postgresql" else ""
+    query = text(
+        f"{_FACTS} WHERE x.state = 'planned' AND x.lane = :lane AND x.due <= :now "
+        f"ORDER BY x.due, x.id LIMIT :limit{skip}"
+    )
+    rows = conn.execute(query, {"lane": lane, "now": now, "limit": limit})
+    return [Facts._make(row) for row in rows]
+
+
+def facts_of(conn: Connection, ids: Iterable[int]) -> dict[int, Facts]:
+    """The facts of these messages, by id."""
+    rows = conn.execute(text(f"{_FACTS} WHERE {among(conn, 'x.id')}"), {"ids": bound(conn, ids)})
+    return {row[0]: Facts._make(row) for row in rows}
+
+
+def due_lanes(conn: Connection, now: int) -> list[str]:
+    """Campaign lanes with something due, by priority and then schedule."""
+    rows = conn.execute(
+        select(campaign.c.id).where(campaign.c.state == "sending").order_by(campaign.c.priority, campaign.c.due)
+    )
+    return _busy(conn, [f"5-campaign-{row.id}-{provider}" for row in rows for provider in PROVIDERS], now)
+
+
+def due_express(conn: Connection, now: int) -> list[str]:
+    """Lanes of what no campaign sends with something due, class by class."""
+    return _busy(conn, EXPRESS, now)
+
+
+def _busy(conn: Connection, lanes: Sequence[str], now: int) -> list[str]:
+    if not lanes:
+        return []
+    listed = ", ".join(f"('{lane}')" for lane in lanes)
+    found = conn.execute(
+        text(
+            f"WITH lanes(lane) AS (VALUES {listed}) SELECT lane FROM lanes WHERE EXISTS ("
+            "SELECT 1 FROM message m WHERE m.state = 'planned' AND m.lane = lanes.lane AND m.due <= :now)"
+        ),
+        {"now": now},
+    )
+    busy = set(found.scalars())
+    return [lane for lane in lanes if lane in busy]
+
+
+def commit_attempts(conn: Connection, ids: Sequence[int], worker: str, now: int, lease: int) -> set[int]:
+    """Move planned messages to attempted, before the transport runs: a crash from here on is resolved, never repeated.
+
+    Returns those that were still planned.
+    """
+    if not ids:
+        return set()
+    query = text(
+        "UPDATE message SET state = 'attempted', worker = :worker, lease = :lease, attempts = attempts + 1, "
+        f"first_attempt = COALESCE(first_attempt, :now) WHERE {among(conn, 'id')} AND state = 'planned' RETURNING id"
+    )
+    params = {"ids": bound(conn, ids), "worker": worker, "lease": lease, "now": now}
+    return set(conn.execute(query, params).scalars())
+
+
+def put_off(conn: Connection, due: Mapping[int, int]) -> None:
+    """Let planned messages wait until their instant; their place stays reserved."""
+    for instant in set(due.values()):
+        ids = [one for one, when in due.items() if when == instant]
+        query = text(f"UPDATE message SET due = :due WHERE {among(conn, 'id')} AND state = 'planned'")
+        conn.execute(query, {"ids": bound(conn, ids), "due": instant})
+
+
+def release(conn: Connection, ids: Sequence[int], *, begun: bool, due: int | None = None) -> set[int]:
+    """Return attempted messages to the queue; one that was never begun had no attempt. Returns those that were."""
+    query = text(
+        "UPDATE message SET state = 'planned', worker = NULL, lease = NULL, due = COALESCE(:due, due), "
+        f"attempts = attempts - :unused WHERE {among(conn, 'id')} AND state = 'attempted' RETURNING id"
+    )
+    params = {"ids": bound(conn, ids), "due": due, "unused": 0 if begun else 1}
+    return set(conn.execute(query, params).scalars())
 
 
 @dataclass(frozen=True)
@@ -116,65 +132,71 @@ class Settled:
     evidence: str = ""
 
 
-def settle(connection: Connection, now: int, settled: Sequence[Settled], from_state: str) -> None:
+def settle(
+    conn: Connection, now: int, settled: Sequence[Settled], from_state: str, known: Mapping[int, Facts] | None = None
+) -> set[int]:
     """Move messages from `from_state` to a final one and write the entry of each in the same transaction.
 
-    A message that has left `from_state` meanwhile (another worker's reaper was quicker) is left alone.
+    A message that has left `from_state` meanwhile (another worker's reaper was quicker) is left alone. Returns the
+    others. `known`: their facts, where the caller has them already.
     """
-    known = hold(connection, (one.id for one in settled), from_state) if settled else {}
-    held = [one for one in settled if one.id in known]
-    if not held:
-        return
-    connection.execute(
-        update(message)
-        .where(message.c.id == bindparam("mid"))
-        .values(
-            state=bindparam("to"),
-            reason=bindparam("why"),
-            counted=bindparam("since"),
-            settled=now,
-            worker=None,
-            lease=None,
-        ),
-        [{"mid": one.id, "to": one.state, "why": one.reason, "since": one.counted} for one in held],
+    if not settled:
+        return set()
+    moved: set[int] = set()
+    for ends in {(one.state, one.reason, one.counted) for one in settled}:
+        ids = [one.id for one in settled if (one.state, one.reason, one.counted) == ends]
+        moved |= _move(conn, now, ids, from_state, *ends)
+    known = facts_of(conn, moved) if known is None else known
+    record(conn, now, *(_settlement(one, known[one.id]) for one in settled if one.id in moved))
+    return moved
+
+
+def _move(
+    conn: Connection, now: int, ids: Sequence[int], from_state: str, state: str, reason: str | None, counted: int | None
+) -> set[int]:
+    query = text(
+        "UPDATE message SET state = :state, reason = :reason, counted = :counted, settled = :now, worker = NULL, "
+        f"lease = NULL WHERE {among(conn, 'id')} AND state = :from_state RETURNING id"
     )
-    record(connection, now, *(_settlement(one, known[one.id]) for one in held))
+    values = {"state": state, "reason": reason, "counted": counted, "now": now, "from_state": from_state}
+    return set(conn.execute(query, {"ids": bound(conn, ids), **values}).scalars())
 
 
-def _settlement(one: Settled, row: Row[Any]) -> Entry:
-    body: dict[str, Any] = {"reason": one.reason, "attempt": row.attempts}
+def _settlement(one: Settled, facts: Facts) -> Entry:
+    body: dict[str, Any] = {"attempt": facts.attempts}
     if one.code is not None:
         body["code"] = one.code
     if one.evidence:
         body["evidence"] = one.evidence
-    return settled_entry(one.state, row, **body)
+    return settled_entry(one.state, one.reason, facts, **body)
 
 
-def end_attempts(connection: Connection, now: int, ended: Sequence[Mapping[str, Any]]) -> None:
-    """Write each attempt's outcome: rows of {"mid", "outcome", "code", "reply"}; replies hold no address."""
-    if ended:
-        connection.execute(
-            update(attempt)
-            .where(attempt.c.message == bindparam("mid"), attempt.c.ended.is_(None))
-            .values(ended=now, outcome=bindparam("outcome"), code=bindparam("code"), reply=bindparam("reply")),
-            list(ended),
-        )
-
-
-def due_lanes(connection: Connection, now: int) -> list[str]:
-    """Lanes with something due, class before provider, campaigns by priority and then schedule."""
-    rows = connection.execute(
-        select(campaign.c.id).where(campaign.c.state == "sending").order_by(campaign.c.priority, campaign.c.due)
+def settled_entry(state: str, reason: str | None, row: Any, **body: Any) -> Entry:
+    """The log's entry of a message that reached its end; `row` has its refs."""
+    return Entry(
+        kind=f"message.{state}",
+        actor="engine",
+        contact=row.contact,
+        topic=row.topic,
+        campaign=row.campaign,
+        message=row.ref,
+        body={"state": state, "reason": reason} | body,
     )
-    campaigns = [f"5-campaign-{row.id}-{provider}" for row in rows for provider in PROVIDERS]
-    lanes = ["1-confirmation", "2-reply", "3-notice", "4-invitation", *campaigns]
-    listed = ", ".join(f"('{lane}')" for lane in lanes)
-    found = connection.execute(
-        text(
-            f"WITH lanes(lane) AS (VALUES {listed}) SELECT lane FROM lanes WHERE EXISTS ("
-            "SELECT 1 FROM message m WHERE m.state = 'planned' AND m.lane = lanes.lane AND m.due <= :now)"
-        ),
-        {"now": now},
-    ).scalars()
-    busy = set(found)
-    return [lane for lane in lanes if lane in busy]
+
+
+class Ended(NamedTuple):
+    """One attempt that is over. `at`: when it was committed to; `reply`: the server's words, addresses masked."""
+
+    message: int
+    number: int
+    at: int
+    worker: str
+    ended: int
+    outcome: str
+    code: int | None
+    reply: str
+
+
+def add_attempts(conn: Connection, ended: Sequence[Ended]) -> None:
+    """Write attempts that are over."""
+    insert_rows(conn, attempt, Ended._fields, ended)

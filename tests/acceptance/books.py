@@ -18,11 +18,11 @@ from tests.acceptance.product import DAY, Product
 Snapshot = dict[str, Counter[bytes]]
 
 _BUSY = """
-SELECT (SELECT COUNT(*) FROM message WHERE state IN ('claimed', 'attempted')
+SELECT (SELECT COUNT(*) FROM message WHERE state = 'attempted'
           OR state IN ('planned', 'waiting') AND due <= :now)
      + (SELECT COUNT(*) FROM campaign WHERE state = 'scheduled' AND due <= :now
           OR state = 'sending' AND (planned IS NULL OR NOT EXISTS (SELECT 1 FROM message m
-             WHERE m.campaign = campaign.id AND m.state IN ('planned', 'claimed', 'attempted', 'waiting'))))
+             WHERE m.campaign = campaign.id AND m.state IN ('planned', 'attempted', 'waiting'))))
      + (SELECT COUNT(*) FROM request WHERE settled IS NULL AND not_before <= :now)
      + (SELECT COUNT(*) FROM audit_pending)
 """

@@ -125,7 +125,7 @@ class Neighbourhood:
 
 
 _BUSY = """
-    SELECT (SELECT COUNT(*) FROM message WHERE state IN ('planned', 'claimed', 'attempted'))
+    SELECT (SELECT COUNT(*) FROM message WHERE state IN ('planned', 'attempted'))
       + (SELECT COUNT(*) FROM request WHERE settled IS NULL
          AND not_before <= CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + 1000000)"""
 

@@ -1,7 +1,7 @@
 """A campaign ready to go and a relay that does as it is told: everything but the wire is the product's own."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -25,7 +25,14 @@ class ScriptedRelay:
         self.taken: list[tuple[Parcel, Outcome]] = []
         self.script: Callable[[Parcel], Outcome] = lambda parcel: Outcome(parcel.message_id, Result.SENT, code=250)
 
-    def hand_off(self, parcels: Sequence[Parcel], journal: Journal, stop: Stop | None = None) -> list[Outcome]:
+    def hand_off(
+        self,
+        pool: str,
+        parcels: Sequence[Parcel],
+        journal: Journal,
+        stop: Stop | None = None,
+        room: Mapping[str, int] | None = None,
+    ) -> list[Outcome]:
         outcomes = []
         for parcel in parcels:
             outcome = self.script(parcel)
@@ -49,7 +56,8 @@ class Line:
     def __init__(self, world: World) -> None:
         self.world, self.ctx = world, world.ctx
         self.relay = ScriptedRelay()
-        self.worker = Worker(self.ctx, connect=lambda _relay: self.relay)
+        self.express = Worker(self.ctx, self.relay, "express")
+        self.worker = Worker(self.ctx, self.relay, "bulk")
         self.journal = WorkerJournal(self.worker.journals, self.worker.name)
         self.hours = 0.0
 
@@ -84,7 +92,7 @@ class Line:
 
     def rounds(self, most: int = 50) -> int:
         done = 0
-        while done < most and self.worker.round(self.journal):
+        while done < most and (self.express.round(self.journal) or self.worker.round(self.journal)):
             done += 1
         return done
 

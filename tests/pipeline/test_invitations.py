@@ -13,7 +13,6 @@ from outreach.domain.frequency import Cap
 from outreach.domain.invitation import Report
 from outreach.domain.tokens import Purpose, purpose_of
 from outreach.mail.transport import Outcome, Parcel, Result
-from outreach.pipeline.claim import claim_next, decide_again
 from outreach.services import answers, outbox
 from outreach.services.expiry import expire
 from outreach.services.invitations import expire_invitations, process_invitations
@@ -27,6 +26,7 @@ from outreach.store.schema.members import connect_link, connection, invitation, 
 from outreach.store.schema.organisation import controller
 from outreach.store.schema.people import contact, suppression
 from tests.factories import MadeMember, World
+from tests.pipeline.claiming import claim_due
 from tests.pipeline.conftest import Line
 from tests.services.connecting import row_of
 from tests.services.people import count
@@ -185,7 +185,7 @@ def test_it_is_decided_again_at_the_hand_off(line: Line, alice: MadeMember, happ
     assert [entry["reason"] for entry in line.entries("message.withheld")] == [reason]
 
 
-def test_a_claimed_mail_does_not_count_against_itself(line: Line, alice: MadeMember) -> None:
+def test_a_mail_in_hand_does_not_count_against_itself(line: Line, alice: MadeMember) -> None:
     set_policy(line.ctx, recipient=Cap(1, 30 * DAY))
     line.world.cap("promotional", 1, 7 * DAY)
     line.world.cap("total", 1, 7 * DAY)
@@ -329,15 +329,14 @@ def test_a_notice_about_a_connection_lives_as_long_as_it(line: Line, alice: Made
     assert last == "invitation_ended"
 
 
-def test_a_refusal_between_claim_and_decision_counts(line: Line, alice: MadeMember) -> None:
+def test_a_refusal_between_planning_and_decision_counts(line: Line, alice: MadeMember) -> None:
     ref = press(line.ctx, alice.actor)
     line.rounds()
     answers.ask_reminder(line.ctx, token_of(line, ref))
     send_reminder(line.ctx, alice.actor, ref)
     process_invitations(line.ctx)
-    ids = claim_next(line.ctx, "slow", 10)
     answers.decline(line.ctx, token_of(line, ref))
-    assert decide_again(line.ctx, "slow", ids).ids == ()
+    assert claim_due(line.ctx, "slow").ids == []
     assert mails(line.ctx) == [("sent", None), ("withheld", "invitation_ended")]
     expire_invitations(line.ctx)
     assert row_of(line.ctx, ref).contact is None

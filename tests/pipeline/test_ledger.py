@@ -14,6 +14,7 @@ from outreach.store.schema.campaigns import attempt, campaign, content, message
 from outreach.store.schema.consents import consent
 from outreach.store.schema.organisation import cap
 from tests.factories import World
+from tests.pipeline.claiming import claim_due
 from tests.pipeline.conftest import Line
 
 HOUR = 3_600_000_000
@@ -94,10 +95,7 @@ def _play(line: Line, story: Story, step: Any, number: int, topics: list[int], a
             release_waiting(line.ctx)
             finish_campaigns(line.ctx)
         case ("die",):
-            from outreach.pipeline.claim import claim_next, decide_again
-
-            if ids := claim_next(line.ctx, "lost", 2):
-                decide_again(line.ctx, "lost", ids)
+            claim_due(line.ctx, "lost", 2)
             reap_expired(line.ctx)
 
 

@@ -5,14 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
 
 from outreach.pipeline import journal as journals
-from outreach.pipeline.claim import LEASE, claim_next, decide_again
+from outreach.pipeline.claim import LEASE
 from outreach.pipeline.journal import WorkerJournal, dead_journals
 from outreach.pipeline.reap import reap_dead, reap_expired
-from outreach.store.schema.campaigns import message
 from tests.factories import World
+from tests.pipeline.claiming import claim_due
 from tests.pipeline.conftest import Line
 
 
@@ -22,7 +21,7 @@ def attempted(line: Line, world: World, author: int, worker: str) -> tuple[int, 
     world.grant(world.person(), topic, text)
     one = line.campaign(topic, author=author)
     line.plan()
-    (message_id,) = decide_again(line.ctx, worker, claim_next(line.ctx, worker, 10)).ids
+    (message_id,) = claim_due(line.ctx, worker).ids
     return one, message_id
 
 
@@ -82,34 +81,12 @@ def test_silence_from_before_a_restart_of_the_machine_proves_nothing(
     assert list(line.states(one).values()) == [("unknown", "no_reply")]
 
 
-def test_claimed_but_not_decided_goes_back(line: Line, world: World, author: int) -> None:
-    topic, text = world.topic()
-    world.grant(world.person(), topic, text)
-    one = line.campaign(topic, author=author)
-    line.plan()
-    claim_next(line.ctx, "dead", 10)
-    leave_journal(line, "dead", lambda journal: None)
-    reap_dead(line.ctx, line.worker.journals)
-    assert list(line.states(one).values()) == [("planned", None)]
-    line.rounds()
-    assert list(line.states(one).values()) == [("sent", None)]
-
-
 def test_a_lost_journal_means_unknown_once_the_lease_is_over(line: Line, world: World, author: int) -> None:
     one, _ = attempted(line, world, author, "gone")
     assert reap_expired(line.ctx) == 0
     line.pass_hours(LEASE / 3_600_000_000 + 0.01)
     assert reap_expired(line.ctx) == 1
     assert list(line.states(one).values()) == [("unknown", "no_reply")]
-
-
-def test_a_claim_whose_lease_ran_out_goes_back(line: Line, world: World, author: int) -> None:
-    one, message_id = attempted(line, world, author, "gone")
-    with line.ctx.db.transaction() as conn:
-        conn.execute(update(message).where(message.c.id == message_id).values(state="claimed"))
-    line.pass_hours(1)
-    reap_expired(line.ctx)
-    assert list(line.states(one).values()) == [("planned", None)]
 
 
 def test_an_attempt_of_the_same_worker_starts_its_journal_over(tmp_path: Path) -> None:

@@ -13,15 +13,17 @@ from outreach.domain.actors import CONSOLE
 from outreach.domain.errors import SettingsError
 from outreach.mail import dkim
 from outreach.mail.transport import Outcome, Parcel, Result
-from outreach.pipeline.claim import claim_next, decide_again
+from outreach.pipeline.claim import claim
 from outreach.services.outbox import queue_confirmation, queue_notice
 from outreach.services.policy import change_caps
 from outreach.store.boxes import ContactKeys
+from outreach.store.messages import due_lanes
 from outreach.store.schema.campaigns import attempt, campaign, message
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent
 from outreach.store.schema.organisation import sender
-from outreach.store.schema.people import suppression
+from outreach.store.schema.people import contact, suppression
 from tests.factories import World
+from tests.pipeline.claiming import claim_due
 from tests.pipeline.conftest import Line
 
 DAY = 86_400_000_000
@@ -54,13 +56,25 @@ def test_a_mail_goes_out_with_its_links_headers_and_reference(line: Line, world:
     assert line.entries("message.sent") == [{"attempt": 1, "code": 250, "reason": None, "state": "sent"}]
 
 
-def test_a_withdrawal_between_claim_and_decision_counts(line: Line, world: World, author: int) -> None:
+def test_a_withdrawal_between_planning_and_decision_counts(line: Line, world: World, author: int) -> None:
     one = ready(line, world, author)
-    ids = claim_next(line.ctx, "w", 10)
     with line.ctx.db.transaction() as conn:
         conn.execute(update(consent).values(state="withdrawn"))
-    assert decide_again(line.ctx, "w", ids).ids == ()
+    claimed = claim_due(line.ctx, "w")
+    assert (claimed.ids, claimed.found) == ([], 1)
     assert list(line.states(one).values()) == [("withheld", "withdrawn")]
+
+
+def test_a_person_whose_withdrawal_is_under_way_is_left_until_it_is_done(line: Line, world: World, author: int) -> None:
+    one = ready(line, world, author, people=2)
+    if line.ctx.db.is_sqlite:
+        return  # its one writer lets nobody claim meanwhile
+    with line.ctx.db.transaction() as conn:
+        leaving = conn.execute(select(contact.c.id).order_by(contact.c.id).limit(1).with_for_update()).scalar_one()
+        conn.execute(update(consent).where(consent.c.contact == leaving).values(state="withdrawn"))
+        assert [line.states(one)[leaving], len(claim_due(line.ctx, "w").ids)] == [("planned", None), 1]
+    assert claim_due(line.ctx, "w").ids == []
+    assert line.states(one)[leaving] == ("withheld", "withdrawn")
 
 
 @pytest.mark.parametrize(
@@ -85,10 +99,11 @@ def test_every_basis_is_checked_again_at_hand_off(
 
 def test_a_paused_campaign_sends_nothing_more_and_loses_nobody(line: Line, world: World, author: int) -> None:
     one = ready(line, world, author)
-    ids = claim_next(line.ctx, "w", 10)
+    with line.ctx.db.reading() as conn:
+        (lane,) = due_lanes(conn, line.ctx.db.now(conn))
     with line.ctx.db.transaction() as conn:
         conn.execute(update(campaign).where(campaign.c.id == one).values(state="paused"))
-    assert decide_again(line.ctx, "w", ids).ids == ()
+    assert claim(line.ctx, "w", lane, 10).ids == []
     assert list(line.states(one).values()) == [("planned", None)]
     assert line.rounds() == 0
     with line.ctx.db.transaction() as conn:
@@ -226,12 +241,15 @@ def test_a_confirmation_without_a_reply_is_simply_sent_once_more(line: Line, wor
     assert line.states()[person.id][0] == "unknown"
 
 
-def test_confirmations_overtake_a_campaign(line: Line, world: World, author: int) -> None:
+def test_confirmations_have_a_worker_that_no_campaign_keeps_busy(line: Line, world: World, author: int) -> None:
     ready(line, world, author, people=3)
     topic, text = world.topic()
     _request(line, world.person(), topic, text)
-    line.worker.round(line.journal)
-    assert "/confirm/" in line.relay.sent[0].data.decode()
+    assert line.express.round(line.journal)
+    assert ["/confirm/" in parcel.data.decode() for parcel in line.relay.sent] == [True]
+    assert not line.express.round(line.journal)
+    assert line.worker.round(line.journal)
+    assert len(line.relay.sent) == 4
 
 
 def test_mail_to_staff_ends_with_their_account(line: Line, world: World) -> None:
@@ -288,10 +306,10 @@ def test_a_sender_whose_relay_is_not_configured_waits_for_it(
 ) -> None:
     one = ready(line, world, author)
 
-    def missing(_settings: object, name: str) -> None:
-        raise SettingsError(f"relays: no relay named “{name}” is configured")
+    def missing(_parcel: Parcel) -> Outcome:
+        raise SettingsError("relays: no relay named “main” is configured")
 
-    monkeypatch.setattr(type(line.ctx.settings), "relay", missing)
+    line.relay.script = missing
     monkeypatch.setattr(line.worker.stopping, "wait", lambda _seconds: None)
     line.rounds(1)
     assert list(line.states(one).values()) == [("planned", None)]

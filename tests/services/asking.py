@@ -9,7 +9,6 @@ from sqlalchemy import insert, select, update
 
 from outreach.domain import addresses
 from outreach.domain.tokens import Purpose
-from outreach.pipeline.claim import claim_next, decide_again
 from outreach.pipeline.letters import write_letters
 from outreach.services import connections
 from outreach.services.connect import (
@@ -23,6 +22,7 @@ from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.members import invitation, invitation_policy, member
 from tests.factories import DAY, MadeMember
+from tests.pipeline.claiming import claim_due
 from tests.services.people import count, hand_off_everything
 
 VICTIM = "victim@example.org"
@@ -116,8 +116,7 @@ def ref_of_request(ctx: Context) -> bytes:
 
 def letter(ctx: Context) -> tuple[str, str]:
     """Subject and text of the one mail that may go now."""
-    ids = claim_next(ctx, "bench", 10)
-    parcels = write_letters(ctx, decide_again(ctx, "bench", ids).ids, 0.0).parcels
+    parcels = write_letters(ctx, claim_due(ctx, "bench").ids, 0.0).parcels
     ((parcel,),) = parcels.values()
     read = email.message_from_bytes(parcel.data, policy=email.policy.default)
     body = read.get_body(("plain",))

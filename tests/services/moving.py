@@ -66,9 +66,9 @@ def is_empty(url: str) -> bool:
 def send(ctx: Context) -> list[Parcel]:
     """A worker's rounds until nothing is due; what went out."""
     relay = ScriptedRelay()
-    worker = Worker(ctx, connect=lambda _relay: relay)
-    journal = WorkerJournal(worker.journals, worker.name)
-    while worker.round(journal):
+    express, bulk = Worker(ctx, relay, "express"), Worker(ctx, relay, "bulk")
+    journal = WorkerJournal(bulk.journals, bulk.name)
+    while express.round(journal) or bulk.round(journal):
         pass
     journal.close()
     return relay.sent

@@ -105,7 +105,7 @@ def test_progress_counts_each_person_once(ctx: Context, world: World, alice: Act
         ("sent", None, {}),
         ("sent", None, {}),
         ("planned", None, {}),
-        ("claimed", None, {}),
+        ("attempted", None, {}),
         ("planned", None, {"due": world.now + HOUR}),
         ("waiting", "cap_own", {"due": world.now + HOUR}),
         ("waiting", "cap_total", {}),
@@ -141,7 +141,7 @@ def test_reasons_merge_and_small_counts_stay_small(ctx: Context, world: World, a
     [
         ("sent", "sent", None, 0),
         ("to-go", "planned", None, 0),
-        ("to-go", "claimed", None, 0),
+        ("to-go", "attempted", None, 0),
         ("to-go", "attempted", None, 0),
         ("later", "planned", None, HOUR),
         ("later", "waiting", "cap_own", 0),

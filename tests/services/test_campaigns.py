@@ -354,14 +354,14 @@ def test_a_cancelled_campaign_is_watched_until_its_last_mail_in_hand_comes_back(
     ctx: Context, world: World, alice: Actor, garden: int
 ) -> None:
     campaign_id = world.campaign(garden)
-    planned(ctx, world, campaign_id, garden, ["claimed", "planned"])
+    planned(ctx, world, campaign_id, garden, ["attempted", "planned"])
     with ctx.db.reading() as conn:
         ref = conn.execute(select(campaign.c.ref).where(campaign.c.id == campaign_id)).scalar_one()
     campaigns.cancel_campaign(ctx, alice, ref)
-    assert message_states(ctx) == [("claimed", None), ("withheld", "cancelled")]
+    assert message_states(ctx) == [("attempted", None), ("withheld", "cancelled")]
     assert found(ctx, ref).finished is None
     with ctx.db.transaction() as conn:
-        conn.execute(update(message).where(message.c.state == "claimed").values(state="planned"))
+        conn.execute(update(message).where(message.c.state == "attempted").values(state="planned"))
     assert campaigns.sweep_cancelled(ctx) == 1
     assert found(ctx, ref).finished is not None
 

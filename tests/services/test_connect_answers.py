@@ -8,7 +8,6 @@ from sqlalchemy import select
 
 from outreach.domain.errors import NotFoundError, TokenError, TokenExpiredError
 from outreach.domain.tokens import Purpose, purpose_of
-from outreach.pipeline.claim import claim_next, decide_again
 from outreach.services import connect, connections
 from outreach.services.connect import (
     confirm_connect,
@@ -26,6 +25,7 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.members import invitation
 from outreach.store.schema.people import contact, contact_key
 from tests.factories import World
+from tests.pipeline.claiming import claim_due
 from tests.services.asking import NOTICES, VICTIM, ask, asked, contact_of, letter, ref_of_request, stop
 from tests.services.people import count, link, move_clock
 
@@ -187,7 +187,7 @@ def test_an_owner_stopped_before_the_hand_off_sends_nothing(ctx: Context, world:
     ask(ctx, make_link(ctx, alice.actor, label="Blog"))
     process_connects(ctx)
     stop(ctx, alice)
-    assert decide_again(ctx, "bench", claim_next(ctx, "bench", 10)).ids == ()
+    assert claim_due(ctx, "bench").ids == []
     assert count(ctx, message, message.c.reason == "inviter_stopped") == 1
 
 

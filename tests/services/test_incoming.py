@@ -59,7 +59,6 @@ def notices(ctx: Context) -> list[int]:
     [
         ("waiting", False),
         ("planned", False),
-        ("claimed", False),
         ("attempted", False),
         ("withheld", False),
         ("failed", False),

@@ -80,7 +80,7 @@ message = Table(
     instant("settled", nullable=True),
     box("body_box"),  # a notice's own facts, JSON
     CheckConstraint(
-        "state IN ('waiting','planned','claimed','attempted','sent','withheld','failed','unknown')", name="state"
+        "state IN ('waiting','planned','attempted','sent','withheld','failed','unknown')", name="state"
     ),
     CheckConstraint("kind IN ('promotional','informational','service')", name="kind"),
     CheckConstraint("origin IN ('campaign','confirmation','invitation','notice','reply','test')", name="origin"),
@@ -91,7 +91,7 @@ message = Table(
 Index("ix_message_mailbox", message.c.mailbox)
 _planned = message.c.state == "planned"
 Index("ix_message_lane", message.c.lane, message.c.due, message.c.id, sqlite_where=_planned, postgresql_where=_planned)
-_leased = message.c.state.in_(["claimed", "attempted"])
+_leased = message.c.state == "attempted"
 Index("ix_message_lease", message.c.lease, sqlite_where=_leased, postgresql_where=_leased)
 _waiting = message.c.state == "waiting"
 Index("ix_message_waiting", message.c.due, sqlite_where=_waiting, postgresql_where=_waiting)

@@ -1,0 +1,65 @@
+"""Many rows in few statements: COPY on PostgreSQL, the driver's executemany on SQLite; lists of ids as one value."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, Table, insert, text
+
+_FEW = 12
+"""Below this many rows a plain INSERT is quicker than COPY's own round trips."""
+
+
+def insert_rows(conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert `rows`, their values in the order of `columns`. Constraints and triggers hold as for any INSERT."""
+    if not rows:
+        return
+    if len(rows) < _FEW:
+        conn.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+    elif conn.dialect.name == "postgresql":
+        _copy(conn, table, columns, rows)
+    else:
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        cursor = conn.connection.cursor()
+        cursor.executemany(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)
+        cursor.close()
+
+
+def next_ids(conn: Connection, table: Table, count: int) -> list[int]:
+    """`count` fresh ids of `table`, ascending, for the rows this transaction is about to insert."""
+    if conn.dialect.name == "postgresql":
+        sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
+        query = text(f"SELECT nextval({sequence}) FROM generate_series(1, :count)")
+        return list(conn.execute(query, {"count": count}).scalars())
+    last = conn.execute(text(f"SELECT COALESCE(MAX(id), 0) FROM {table.name}")).scalar_one()
+    return list(range(last + 1, last + 1 + count))
+
+
+def among(conn: Connection, column: str, name: str = "ids") -> str:
+    """SQL that says `column` is one of the ids bound, by `bound`, to `name`."""
+    if conn.dialect.name == "postgresql":
+        return f"{column} = ANY(:{name})"
+    return f"{column} IN (SELECT value FROM json_each(:{name}))"
+
+
+def bound(conn: Connection, ids: Iterable[int]) -> list[int] | str:
+    """The value `among` expects, however many ids there are."""
+    return list(ids) if conn.dialect.name == "postgresql" else json.dumps(list(ids))
+
+
+def _copy(conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    driver: Any = conn.connection.driver_connection
+    names = ", ".join(f'"{column}"' for column in columns)
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types([_type(table, column) for column in columns])
+        for row in rows:
+            copy.write_row(row)
+
+
+def _type(table: Table, column: str) -> str:
+    kind = table.c[column].type
+    if isinstance(kind, BigInteger):
+        return "int8"
+    if isinstance(kind, Integer):
+        return "int4"
+    return "bytea" if isinstance(kind, LargeBinary) else "text"
