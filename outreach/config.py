@@ -98,6 +98,11 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="processes that send, on this machine, under `run` and `worker`"
     )
+    broker_url: SecretStr = Field(
+        SecretStr(""),
+        description="amqp://…, amqps://…, redis://… or rediss://…: wakes workers on other machines; empty: they look",
+    )
+    broker_ca_file: str = Field("", description="certificates to trust for amqps and rediss, in PEM; empty: system's")
     http_limit: str = Field("120/minute", description="requests one network may make to public forms")
     sign_in_limit: str = Field("10/minute", description="sign-in attempts one network may make")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line logged")
@@ -142,6 +147,22 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("must be like 10/minute") from None
         return limit
+
+    @field_validator("broker_url")
+    @classmethod
+    def _known_broker(cls, url: SecretStr) -> SecretStr:
+        if url and not re.match(r"(amqps?|rediss?)://[^/]", url.get_secret_value()):
+            raise ValueError("must begin with amqp://, amqps://, redis:// or rediss://")
+        return url
+
+    @model_validator(mode="after")
+    def _several_machines_need_postgresql(self) -> "Settings":
+        if self.broker_url and self.database.startswith("sqlite"):
+            raise ValueError(
+                "broker_url: workers on several machines need PostgreSQL in database_url; on SQLite, `workers` of one "
+                "machine need no broker"
+            )
+        return self
 
     @model_validator(mode="after")
     def _real_mail_needs_a_lasting_home(self) -> "Settings":

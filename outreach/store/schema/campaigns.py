@@ -79,9 +79,7 @@ message = Table(
     instant("counted", nullable=True),  # accepted: the hand-off; unknown: the end of its lease
     instant("settled", nullable=True),
     box("body_box"),  # a notice's own facts, JSON
-    CheckConstraint(
-        "state IN ('waiting','planned','attempted','sent','withheld','failed','unknown')", name="state"
-    ),
+    CheckConstraint("state IN ('waiting','planned','attempted','sent','withheld','failed','unknown')", name="state"),
     CheckConstraint("kind IN ('promotional','informational','service')", name="kind"),
     CheckConstraint("origin IN ('campaign','confirmation','invitation','notice','reply','test')", name="origin"),
     UniqueConstraint("campaign", "contact"),
