@@ -1,0 +1,210 @@
+"""One run of the chaos proof: an organisation mails thousands while its processes are killed, then all is compared."""
+
+import random
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import text
+
+from tests.acceptance.books import Books
+from tests.acceptance.product import DAY, MINUTE, Product
+from tests.chaos.house import House, open_house
+from tests.chaos.life import Life
+from tests.chaos.parts import Keeper, Part, Program, Service
+from tests.chaos.tables import read_tables
+from tests.chaos.verdict import Tally, Verdict
+from tests.chaos.witness import sink
+from tests.postgresql import cluster
+
+Engine = Literal["embedded", "distributed"]
+Store = Literal["sqlite", "postgresql"]
+
+CONNECTIONS = 6
+_RAISED = {
+    "OUTREACH_CONFIRMATIONS_PER_NETWORK": "100000",
+    "OUTREACH_CONFIRMATIONS_TOTAL": "100000",
+    "OUTREACH_RELAYS__MAIN__CONNECTIONS": str(CONNECTIONS),
+}
+_WORDS: dict[Engine, tuple[tuple[str, int | None], ...]] = {
+    "embedded": (("engine", 0), ("worker", 1)),
+    "distributed": (("worker", 0), ("worker", 1), ("scheduler", None), ("scheduler", None)),
+}
+"""What runs, each on which of the sink's ports; of the distributed engine's, every other one on the second host."""
+
+_WEIGHTS = {"engine": 5.0, "worker": 5.0, "scheduler": 2.0, "postgresql": 3.0, "rabbitmq": 2.0}
+_KILLS_AN_ACT = 12
+_MOVES = (31 * MINUTE, 8 * DAY, 61 * MINUTE, 31 * MINUTE, 8 * DAY)
+_PATIENCE_SECONDS = 240.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`pace`: seconds the sink thinks over a mail on average; `interval`: seconds between kills, least and most."""
+
+    engine: Engine
+    store: Store
+    kills: int = 100
+    seed: int = 1
+    people: int = 3000
+    pace: float = 0.08
+    interval: tuple[float, float] = (1.5, 6.5)
+
+
+def play(plan: Plan) -> Tally:
+    """Run it, in a folder of its own that is gone afterwards, unless something was wrong."""
+    folder = Path(tempfile.mkdtemp(prefix="outreach-chaos-"))
+    tally = Play(plan, folder).perform()
+    if tally.is_clean:
+        shutil.rmtree(folder)
+    else:
+        tally.faults.append(f"what was printed and logged stays in {folder}")
+    return tally
+
+
+@dataclass
+class Play:
+    """One run, act by act."""
+
+    plan: Plan
+    folder: Path
+    services: list[Service] = field(default_factory=list)
+
+    def perform(self) -> Tally:
+        self.dice = random.Random(f"chaos/{self.plan.seed}")
+        with ExitStack() as stack:
+            slots = sum(1 for _, slot in _WORDS[self.plan.engine] if slot is not None)
+            self.sink = stack.enter_context(
+                sink(self.folder / "sink", seed=self.plan.seed, pace=self.plan.pace, slots=slots)
+            )
+            url = stack.enter_context(self._database())
+            self.product = Product(self.folder / "north", url, self.sink.ports[0], _RAISED)
+            self.books = Books(self.product)
+            self._found()
+            self.keeper = stack.enter_context(self._running())
+            for number in range(-(-self.plan.kills // _KILLS_AN_ACT)):
+                self._act(min(_KILLS_AN_ACT, self.plan.kills - number * _KILLS_AN_ACT))
+                self._rest()
+                self.product.move_clock(_MOVES[number % len(_MOVES)])
+            self._come_to_an_end()
+            self.keeper.stop()
+            return self._compare()
+
+    @contextmanager
+    def _database(self) -> Iterator[str]:
+        if self.plan.store == "sqlite":
+            yield ""
+            return
+        with cluster(durable=True) as server:
+            self.services.append(Service("postgresql", server))
+            yield server.url(server.create())
+
+    def _found(self) -> None:
+        self.product.instance.mkdir(parents=True)
+        upgraded = self.product.run("upgrade")
+        assert upgraded.returncode == 0, upgraded.stderr
+        ctx = open_house(self.product.instance, self.product.database_url, self.product.folder / "clock")
+        self.house = House(ctx, self.plan.seed, self.plan.people)
+        self.house.found()
+        self.life = Life(self.house, random.Random(f"life/{self.plan.seed}"), backlog=self.plan.people // 3)
+
+    @contextmanager
+    def _running(self) -> Iterator[Keeper]:
+        """Everything started. The second host shares the first's keys and clock, and nothing else."""
+        south = self.folder / "south" / "instance"
+        south.mkdir(parents=True)
+        shutil.copy2(self.product.instance / "keys.json", south / "keys.json")
+        programs = []
+        for number, (word, slot) in enumerate(_WORDS[self.plan.engine]):
+            environment = dict(self.product.environment)
+            if slot is not None:
+                environment["OUTREACH_RELAYS__MAIN__PORT"] = str(self.sink.ports[slot])
+            if self.plan.engine == "distributed" and number % 2:
+                environment["OUTREACH_INSTANCE"] = str(south)
+            name = f"{word}-{number}"
+            programs.append(Program(name, word, environment, self.folder / f"{name}.log", slot))
+        keeper = Keeper(programs, self.services, self.dice)
+        keeper.start()
+        try:
+            yield keeper
+        finally:
+            keeper.abandon()
+
+    def _act(self, kills: int) -> None:
+        """Life goes on while `kills` parts die, one after another."""
+        self.life.over.clear()
+        with ThreadPoolExecutor(1) as aside:
+            living = aside.submit(self.life.run)
+            try:
+                for _ in range(kills):
+                    self._wait(self.dice.uniform(*self.plan.interval))
+                    self.keeper.kill(self._victim())
+                    assert not living.done(), living.exception()
+                self._wait(1.0)
+            finally:
+                self.keeper.bring_up()
+                self.life.over.set()
+            living.result()
+
+    def _wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.keeper.tend()
+            time.sleep(0.02)
+
+    def _victim(self) -> Part:
+        while True:
+            up = [part for part in self.keeper.parts if part.is_up]
+            if up:
+                return self.dice.choices(up, [_WEIGHTS[part.name.partition("-")[0]] for part in up])[0]
+            self._wait(0.1)
+
+    def _rest(self) -> None:
+        """Until nothing is due, with everything up and kept up."""
+        over = threading.Event()
+        with ThreadPoolExecutor(1) as aside:
+            resting = aside.submit(self.books.rest, seconds=_PATIENCE_SECONDS)
+            while not resting.done():
+                self._wait(0.1)
+            over.set()
+            resting.result()
+
+    def _come_to_an_end(self) -> None:
+        """Pass the waiting times of what is to be tried again, until every message is settled."""
+        while (due := self._next_due()) is not None:
+            now = time.time() + self.product.shift
+            self.product.move_clock(max(due - now, 0) + MINUTE)
+            self._rest()
+
+    def _next_due(self) -> float | None:
+        """When the next unsettled message is due, in seconds of the product's clock; None when all are settled."""
+        query = "SELECT MIN(due) FROM message WHERE state IN ('planned', 'waiting', 'attempted')"
+        with self.house.ctx.db.reading() as conn:
+            due = conn.execute(text(query)).scalar()
+        return None if due is None else int(due) / 1_000_000
+
+    def _compare(self) -> Tally:
+        verdict = Verdict(
+            people=self.house.people,
+            life=self.life,
+            kills=self.keeper.kills,
+            witness=self.sink.read(),
+            tables=read_tables(self.house.ctx),
+            moved=self.product.moved,
+        )
+        tally = verdict.reach()
+        tally.faults += self.keeper.faults
+        verified = self.product.run("audit", "verify")
+        if verified.returncode != 0:
+            tally.fault(
+                "unaudited", "the verifier is not content:\n" + verified.stdout[-3000:] + verified.stderr[-2000:]
+            )
+        self.house.ctx.db.dispose()
+        return tally
