@@ -22,6 +22,7 @@ from outreach.domain.keys import Keyring, TokenKey
 from outreach.domain.pacing import PER_SECOND, WARM_UP, Limits
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_MESSAGES_PER_CONNECTION = 20  # what the large providers ask for (Yahoo)
 
 Rate = Annotated[Decimal, Field(gt=0, le=100_000, decimal_places=3)]
 
@@ -48,18 +49,69 @@ class Pacing(BaseModel):
 
 
 class Relay(BaseModel):
-    """A mail server that takes our mail. `rate` is messages a second this relay is known to take; 0: find out."""
+    """A mail server that takes our mail."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    host: str
-    port: Annotated[int, Field(ge=1, le=65535)] = 587
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    username: str = ""
-    password: SecretStr = SecretStr("")
-    connections: Annotated[int, Field(ge=1, le=100)] = 10
+    host: str = Field(description="host name of the mail server that takes our mail")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(587, description="its port")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="starttls (required, never skipped), tls from the first octet, or none"
+    )
+    username: str = Field("", description="empty: no sign-in; over none a password is sent to this machine only")
+    password: SecretStr = Field(SecretStr(""), description="never shown or logged")
+    connections: Annotated[int, Field(ge=1, le=100)] = Field(10, description="connections open at once")
+    connections_per_provider: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None, description="of those, how many may be busy with mail for one provider; empty: all of them"
+    )
+    messages_per_connection: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="messages a connection carries before a fresh one; empty: 20, without limit if the relay is own",
+    )
+    own: bool | None = Field(None, description="it is our own relay; empty: where it is on this machine")
+    pool: str = Field("", description="a name several relays share; a sender may name it instead of one of them")
+    weight: Annotated[int, Field(ge=0, le=1000)] = Field(
+        1, description="its share of the pool's mail beside the others' weights; 0: only while the others fail"
+    )
+    dsn: bool = Field(False, description="ask for reports of failure and delay where it offers them (RFC 3461)")
+    client: Literal["pipelined", "smtplib"] = Field(
+        "pipelined", description="pipelined: ours, fast; smtplib: Python's own, for odd servers and for debugging"
+    )
     verify: bool = Field(default=True, description="check the relay's certificate")
-    ca_file: str = ""
-    pacing: Pacing = Pacing()
+    ca_file: str = Field("", description="certificates to trust instead of the system's, in PEM")
+    pacing: Pacing = Field(Pacing(), description="how fast mail may leave to each provider, and the warm-up")
+
+    @field_validator("host", "pool")
+    @classmethod
+    def _one_word(cls, text: str) -> str:
+        if any(letter.isspace() or not letter.isprintable() for letter in text):
+            raise ValueError("must be one word")
+        return text
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> "Relay":
+        if not self.host:
+            raise ValueError("host: must name the mail server")
+        if (self.connections_per_provider or 0) > self.connections:
+            raise ValueError("connections_per_provider: cannot be more than connections")
+        if self.password.get_secret_value() and not self.username:
+            raise ValueError("username: a password is set, so there must be a username")
+        if self.username and self.security == "none" and not self.is_here:
+            raise ValueError("security: the password would travel in clear; use starttls or tls")
+        if self.weight == 0 and not self.pool:
+            raise ValueError("weight: 0 only makes sense in a pool, beside other relays")
+        return self
+
+    @property
+    def is_here(self) -> bool:
+        """On this machine."""
+        return self.host in LOOPBACK
+
+    @property
+    def message_cap(self) -> int | None:
+        """Messages a connection may carry; None: any number."""
+        if self.messages_per_connection is not None:
+            return self.messages_per_connection
+        return None if (self.is_here if self.own is None else self.own) else _MESSAGES_PER_CONNECTION
 
 
 class Settings(BaseSettings):
@@ -190,6 +242,11 @@ class Settings(BaseSettings):
     def demo_mailbox(self) -> Path | None:
         """The Maildir that catches everything, while no relay is configured."""
         return None if self.relays else self.instance / "mailbox"
+
+    def limits_of(self, relay: str, provider: str) -> Limits:
+        """How fast mail may go to a provider by a relay. One no setting describes (the demo mailbox) has no limits."""
+        described = self.relays.get(relay)
+        return described.pacing.limits(provider) if described else Limits()
 
     def relay(self, name: str) -> Relay:
         """The relay a sender names; the demo mailbox while none is configured. Raises SettingsError."""

@@ -201,6 +201,11 @@ def try_again(room_at: int, now: int, attempts: int) -> int:
     return max(room_at, now + min(attempts, 30) * 60 * SECOND)
 
 
+def per_second(rate: int) -> str:
+    """A rate as the log writes it: 17500 is "17.5/s"."""
+    return f"{rate / PER_SECOND:.3f}".rstrip("0").rstrip(".") + "/s"
+
+
 _PACE_WORDS = re.compile(
     r"rate[ -]?limit|(?:unusual|sending|message|mail|connection|excessive) rate|rate (?:has been |is |was )?exceeded|"
     r"too (?:many (?:\w+ ){0,2}(?:connection|message|mail|session|request)|much mail|fast|quickly|frequent)|throttl|"

@@ -30,15 +30,15 @@ def room(
     """
     known = read_paces(conn)
     pairs = [(relay, provider) for relay in relays]
-    bound = [one for one in pairs if pacing.is_held(known.get(one, Pace()), limits_of(ctx, one), now)]
+    bound = [one for one in pairs if pacing.is_held(known.get(one, Pace()), ctx.settings.limits_of(*one), now)]
     if not bound:
         return None
     leased = dict.fromkeys(relays, wanted)
     changed = {}
     for pair, pace in hold_paces(conn, bound).items():
-        free = pacing.room(pace, limits_of(ctx, pair), now)
+        free = pacing.room(pace, ctx.settings.limits_of(*pair), now)
         leased[pair[0]] = mine = wanted if free is None else min(wanted, free)
-        changed[pair] = pacing.take(pace, limits_of(ctx, pair), now, mine)
+        changed[pair] = pacing.take(pace, ctx.settings.limits_of(*pair), now, mine)
     save_paces(conn, changed)
     return leased
 
@@ -54,13 +54,18 @@ def give_back(ctx: Context, room_left: Mapping[str, int], provider: str) -> None
         held = hold_paces(conn, (pair for pair in unused if pair in known))
         save_paces(
             conn,
-            {pair: pacing.give_back(pace, limits_of(ctx, pair), now, unused[pair]) for pair, pace in held.items()},
+            {
+                pair: pacing.give_back(pace, ctx.settings.limits_of(*pair), now, unused[pair])
+                for pair, pace in held.items()
+            },
         )
 
 
 def held_pairs(ctx: Context, conn: Connection, now: int) -> dict[Pair, int]:
     """Pairs that have no room now, and when they will: one small read for all lanes of a round."""
-    found = {pair: pacing.next_room(pace, limits_of(ctx, pair), now) for pair, pace in read_paces(conn).items()}
+    found = {
+        pair: pacing.next_room(pace, ctx.settings.limits_of(*pair), now) for pair, pace in read_paces(conn).items()
+    }
     return {pair: at for pair, at in found.items() if at > now}
 
 
@@ -98,23 +103,17 @@ def learn(
     better = {pair for pair in met.keys() - slow if pair in known and known[pair].rate is not None}
     paces = hold_paces(conn, slow | better)
     for pair, pace in paces.items():
-        limits = limits_of(ctx, pair)
+        limits = ctx.settings.limits_of(*pair)
         if pair in slow:
             after = pacing.slow_down(pace, limits, now, met[pair].passed, met[pair].refused, met[pair].code)
         else:
             after = pacing.recover(pace, limits, now, met[pair].sent)
         _keep(conn, now, pair, pace, after, limits)
         paces[pair] = after
-    rooms = {pair: pacing.next_room(paces[pair], limits_of(ctx, pair), now) for pair in slow}
+    rooms = {pair: pacing.next_room(paces[pair], ctx.settings.limits_of(*pair), now) for pair in slow}
     waiting = (one for one in outcomes if one.result is Result.DEFERRED and _is_slow(one))
     placed = ((one.message_id, (one.relay, providers.get(one.message_id, ""))) for one in waiting)
     return {message_id: rooms[pair] for message_id, pair in placed if pair in rooms}
-
-
-def limits_of(ctx: Context, pair: Pair) -> Limits:
-    """What the settings say of a pair. The demo mailbox has no limits."""
-    relay = ctx.settings.relays.get(pair[0])
-    return relay.pacing.limits(pair[1]) if relay else Limits()
 
 
 def _meetings(outcomes: Sequence[Outcome], providers: Mapping[int, str]) -> dict[Pair, _Met]:
@@ -144,7 +143,7 @@ def _keep(conn: Connection, now: int, pair: Pair, before: Pace, after: Pace, lim
     if after == before:
         return
     if after.slowed > before.slowed:
-        body = names | {"rate": _per_second(after.rate or 0), "rest": (after.resting - now) // pacing.SECOND}
+        body = names | {"rate": pacing.per_second(after.rate or 0), "rest": (after.resting - now) // pacing.SECOND}
         record(conn, now, Entry(kind="pace.slowed", actor="engine", body=body | {"code": after.code}))
     elif after.rate is None:
         record(conn, now, Entry(kind="pace.recovered", actor="engine", body=names))
@@ -152,8 +151,3 @@ def _keep(conn: Connection, now: int, pair: Pair, before: Pace, after: Pace, lim
             drop_paces(conn, [pair])
             return
     save_paces(conn, {pair: after})
-
-
-def _per_second(rate: int) -> str:
-    """Thousandths as the log writes them: 17500 is "17.5/s"."""
-    return f"{rate / pacing.PER_SECOND:.3f}".rstrip("0").rstrip(".") + "/s"

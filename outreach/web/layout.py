@@ -15,7 +15,7 @@ _JOBS = (
     ("Audience", ("/audience", "/topics", "/audience/import", "/desk")),
     ("Invitations", ("/invitations", "/invitations/policy")),
     ("Compliance", ("/compliance", "/compliance/log", "/compliance/policy", "/compliance/unknown")),
-    ("Settings", ("/settings", "/settings/senders", "/settings/staff", "/settings/system")),
+    ("Settings", ("/settings", "/settings/senders", "/settings/sending", "/settings/staff", "/settings/system")),
     ("Demo mailbox", ("/mailbox",)),
 )
 _NAMES = {
@@ -31,6 +31,7 @@ _NAMES = {
     "/compliance/unknown": "Unknown outcomes",
     "/settings": "Organisation",
     "/settings/senders": "Senders",
+    "/settings/sending": "Sending",
     "/settings/staff": "Staff",
     "/settings/system": "System",
 }

@@ -108,3 +108,15 @@ class CloseForm(Form):
     """Why a topic closes."""
 
     reason = StringField("Reason, kept in the log", _needed(300))
+
+
+class ForgetForm(Form):
+    """Which relay and provider, and why what was learned of them may be forgotten."""
+
+    pair = SelectField("Relay and provider")
+    reason = TextAreaField("Why", _needed(500))
+
+    def offer(self, pairs: dict[str, str]) -> "ForgetForm":
+        """Let the administrator choose among `pairs`: value → label."""
+        self.pair.choices = pairs
+        return self
