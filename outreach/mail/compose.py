@@ -1,26 +1,27 @@
 """One mail as octets, ready for the relay: RFC 5322 header, multipart/alternative body, signatures. Pure.
 
-Our own assembler because it runs once a message; the standard library's `email` is the oracle in its tests.
+Our own assembler because it runs once a message; the standard library's `email` is the oracle in its tests. A campaign
+is composed once, as a `Form`, and then filled in for each reader; `compose` writes a mail there is only one of.
 """
 
-import binascii
-from dataclasses import dataclass, field
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from outreach.domain.errors import InvalidInputError
-from outreach.mail import dkim, headers
-from outreach.mail.content import FOOTER_MARK, MASTHEAD_MARK, Filled
+from outreach.mail import dkim, headers, quoted
+from outreach.mail.content import FOOTER_MARK, MASTHEAD_MARK, Filled, Prepared, fill
 from outreach.mail.footer import Footer, masthead
+from outreach.mail.quoted import Gap, Part
+from outreach.mail.skeleton import Skeleton
 
 MOST_OCTETS = 100_000  # larger mails are cut off by their readers' programs, footer first
 
-# "=" never stands before "_" in quoted-printable text, so no part can hold the boundary (RFC 2045 §6.7).
-_BOUNDARY = b"=_outreach"
-_PART = (
-    b"--" + _BOUNDARY + b"\r\nContent-Type: text/%s; charset=utf-8\r\n"
-    b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-)
-_PLAIN, _HTML, _END = _PART % b"plain", _PART % b"html", b"--" + _BOUNDARY + b"--\r\n"
-_MIME = (b"MIME-Version: 1.0", b'Content-Type: multipart/alternative; boundary="' + _BOUNDARY + b'"')
+_VALUE_ROOM, _TOKEN_ROOM = 32, 72  # octets on one line: most names, and every token of ours
+_MARK = f"v{secrets.token_hex(12)}n"  # no value, and nothing an author writes, can hold it
+_MARKED = re.compile(rf"{_MARK}(\d+)z")
+_LINK = re.compile(r"https?://[!-;=?-~]+")
 _AUTOMATIC = b"Auto-Submitted: auto-generated"
 _ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click"
 
@@ -68,14 +69,66 @@ def compose(envelope: Envelope, content: Filled, footer: Footer | None = None) -
     """
     if footer is None and envelope.topic is not None:
         raise InvalidInputError("Campaign mail cannot go out without its footer.", "footer")
-    whole = dress(content, envelope.sender.name, footer)
-    body = b"".join((_PLAIN, _quoted(whole.text), _HTML, _quoted(whole.html), _END))
-    fields = _fields(envelope, content.subject)
-    signatures = dkim.sign(fields, body, envelope.sender.signers, envelope.now // 1_000_000)
-    message = b"\r\n".join((*signatures, *fields, b"", body))
-    if len(message) > MOST_OCTETS:
-        raise InvalidInputError("This mail is larger than 100 kB; shorten it or use smaller fields.", "body")
-    return message
+    sender, stops = envelope.sender, envelope.topic is not None or envelope.stop_url != ""
+    whole = dress(content, sender.name, footer)
+    fields = _fields(sender, envelope.topic, whole.subject, envelope.reply_to, stops=stops)
+    skeleton = Skeleton(fields, [whole.text], [whole.html], sender.signers)
+    varying = [_to(envelope.to), *_dated(envelope.now, envelope.message_id)]
+    if stops:
+        varying.append(_unsubscribe(envelope.stop_url))
+    return _checked(skeleton.write(varying, (), envelope.now // 1_000_000))
+
+
+class Form:
+    """A campaign's mail as the readers of one promise get it from one sender: all written but their own values.
+
+    `footer` is theirs but for its personal facts: its links end where a token goes, and its reference is not used.
+    """
+
+    def __init__(self, prepared: Prepared, sender: Sender, topic: TopicList, footer: Footer) -> None:
+        self._prepared, self._sender, self._topic, self._footer = prepared, sender, topic, footer
+        self._skeleton: Skeleton | None = None
+        if not prepared.is_plain:
+            return
+        count = len(prepared.blanks)
+        self._rooms = [_VALUE_ROOM] * count + [_TOKEN_ROOM, _TOKEN_ROOM, _VALUE_ROOM]
+        marks = [f"{_MARK}{key}z" for key in range(len(self._rooms))]
+        whole = dress(prepared.joined(marks[:count]), sender.name, self._signed_by(*marks[count:]))
+        text, html, subject = (self._cut(words) for words in (whole.text, whole.html, whole.subject))
+        self._subject = subject if _MARK in whole.subject else None
+        fields = _fields(sender, topic, None if self._subject else whole.subject, "", stops=True)
+        self._skeleton = Skeleton(fields, text, html, sender.signers)
+
+    def write(
+        self, to: str, message_id: str, now: int, *, why: str, stop: str, reference: str, fields: Mapping[str, str]
+    ) -> bytes:
+        """One reader's mail; `why` and `stop`: the tokens of its links. Raises InvalidInputError as `compose` does."""
+        stop_url = self._footer.stop_url + stop
+        if self._skeleton is None:
+            envelope = Envelope(self._sender, to, message_id, now, self._topic, stop_url)
+            return compose(envelope, fill(self._prepared, fields), self._signed_by(why, stop, reference))
+        values = [blank.value(fields) for blank in self._prepared.blanks]
+        values += (why, stop, reference)
+        varying = [_to(to), *_dated(now, message_id), _unsubscribe(stop_url)]
+        if self._subject:
+            subject = "".join([values[part.key] if isinstance(part, Gap) else part for part in self._subject])
+            varying.insert(1, headers.text_field("Subject", subject))
+        octets = [quoted.fit(value, room) for value, room in zip(values, self._rooms, strict=True)]
+        return _checked(self._skeleton.write(varying, octets, now // 1_000_000))
+
+    def _signed_by(self, why: str, stop: str, reference: str) -> Footer:
+        footer = self._footer
+        return replace(
+            footer, why_url=footer.why_url + why, stop_url=footer.stop_url + stop, contact_reference=reference
+        )
+
+    def _cut(self, words: str) -> list[Part]:
+        """`words` in pieces, with a gap at each mark."""
+        pieces: list[Part] = list(_MARKED.split(words))
+        for at in range(1, len(pieces), 2):
+            key = int(str(pieces[at]))
+            pieces[at] = Gap(key, self._rooms[key])
+        return [piece for piece in pieces if piece != ""]
 
 
 def dress(content: Filled, sender_name: str, footer: Footer | None = None) -> Filled:
@@ -84,7 +137,7 @@ def dress(content: Filled, sender_name: str, footer: Footer | None = None) -> Fi
     if footer is not None:
         shown = footer.render()
         before, _, after = html.rpartition(FOOTER_MARK)
-        html, text = before + shown.html + after, f"{text.rstrip()}\n\n{shown.text}"
+        html, text = before + shown.html + after, text.removesuffix("\n") + f"\n\n{shown.text}"
     return Filled(content.subject, content.preheader, html, text)
 
 
@@ -93,43 +146,52 @@ def message_id(ref: bytes, domain: str) -> str:
     return f"{ref.hex()}@{domain}"
 
 
-def _fields(envelope: Envelope, subject: str) -> list[bytes]:
-    sender, topic = envelope.sender, envelope.topic
-    fields = [
+def _fields(
+    sender: Sender, topic: TopicList | None, subject: str | None, reply_to: str, *, stops: bool
+) -> list[bytes | str]:
+    """The header in its order, by name where each mail has its own value. `subject`: None where it varies."""
+    fields: list[bytes | str] = [
         headers.mailbox_field("From", sender.name, sender.address),
-        b"To: " + headers.checked_address(envelope.to).encode(),
-        headers.text_field("Subject", subject),
-        headers.date_field(envelope.now // 1_000_000),
-        headers.raw_field("Message-ID", f"<{envelope.message_id}>"),
+        "To",
+        "Subject" if subject is None else headers.text_field("Subject", subject),
+        "Date",
+        "Message-ID",
     ]
-    if envelope.reply_to:
-        fields.append(headers.mailbox_field("Reply-To", "", envelope.reply_to))
+    if reply_to:
+        fields.append(headers.mailbox_field("Reply-To", "", reply_to))
     if topic is None:
         fields.append(_AUTOMATIC)
-        fields.extend(_stop_fields(envelope.stop_url) if envelope.stop_url else ())
-    else:
-        fields.extend(_list_fields(topic, sender.address.rpartition("@")[2], envelope.stop_url))
-    fields.extend(_MIME)
+    if stops:
+        fields += ["List-Unsubscribe", _ONE_CLICK]
+    if topic is not None:
+        fields += _list_fields(topic, sender.address.rpartition("@")[2])
     return fields
 
 
-def _list_fields(topic: TopicList, domain: str, stop_url: str) -> list[bytes]:
-    """RFC 8058 §3.1, RFC 2919 §3, and the Feedback-ID Gmail counts complaints by."""
-    fields = [*_stop_fields(stop_url), headers.list_id_field(topic.name, f"{topic.ref}.{domain}")]
+def _list_fields(topic: TopicList, domain: str) -> list[bytes]:
+    """RFC 2919 §3, and the Feedback-ID Gmail counts complaints by."""
+    fields = [headers.list_id_field(topic.name, f"{topic.ref}.{domain}")]
     if topic.feedback:
         fields.append(headers.raw_field("Feedback-ID", f"{topic.feedback}:{topic.ref}:campaign:{domain}"))
     return fields
 
 
-def _stop_fields(stop_url: str) -> list[bytes]:
-    if not stop_url.startswith(("https://", "http://")) or any(mark in stop_url for mark in " <>"):
+def _to(address: str) -> bytes:
+    return b"To: " + headers.checked_address(address).encode()
+
+
+def _dated(now: int, message_id: str) -> tuple[bytes, bytes]:
+    return headers.date_field(now // 1_000_000), headers.raw_field("Message-ID", f"<{message_id}>")
+
+
+def _unsubscribe(stop_url: str) -> bytes:
+    """RFC 8058 §3.1."""
+    if not _LINK.fullmatch(stop_url):
         raise InvalidInputError("This mail cannot go out without its unsubscribe address.", "stop_url")
-    return [headers.raw_field("List-Unsubscribe", f"<{stop_url}>"), _ONE_CLICK]
+    return headers.raw_field("List-Unsubscribe", f"<{stop_url}>")
 
 
-def _quoted(text: str) -> bytes:
-    """Quoted-printable octets that end in one CRLF (RFC 2045 §6.7)."""
-    octets = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
-    if not octets.endswith(b"\n"):
-        octets += b"\n"
-    return binascii.b2a_qp(octets).replace(b"\n", b"\r\n")
+def _checked(octets: bytes) -> bytes:
+    if len(octets) > MOST_OCTETS:
+        raise InvalidInputError("This mail is larger than 100 kB; shorten it or use smaller fields.", "body")
+    return octets

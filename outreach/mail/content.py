@@ -7,7 +7,7 @@ bounded Liquid of `mail.liquid`); each value is escaped for where it stands.
 
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -42,6 +42,19 @@ class Filled:
 
 
 @dataclass(frozen=True)
+class Blank:
+    """A field in one kind of place, and what stands there when the reader has none."""
+
+    name: str
+    default: str
+    place: Place
+
+    def value(self, fields: Mapping[str, str]) -> str:
+        """One reader's value, escaped for its place."""
+        return liquid.escape(fields.get(self.name) or self.default, self.place)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """Four texts as fixed pieces and numbered slots. `fields`: the names the author used, so that a page can warn."""
 
@@ -59,9 +72,24 @@ class Prepared:
         return all(slot.plain is not None for slot in self.slots)
 
     @cached_property
-    def _joins(self) -> tuple[list[tuple[str, str, Place]], list[tuple[list[str], list[tuple[int, int]]]]]:
-        """The distinct (field, default, place), and each text as pieces with (position, which of those)."""
-        keys: dict[tuple[str, str, Place], int] = {}
+    def blanks(self) -> tuple[Blank, ...]:
+        """What there is to fill in, each once. Only where `is_plain`."""
+        return self._joins[0]
+
+    def joined(self, values: Sequence[str]) -> Filled:
+        """The four texts with a value for each of `blanks`, as it stands."""
+        filled = []
+        for pieces, gaps in self._joins[1]:
+            whole = pieces.copy()
+            for position, which in gaps:
+                whole[position] = values[which]
+            filled.append("".join(whole))
+        return Filled(*filled)
+
+    @cached_property
+    def _joins(self) -> tuple[tuple[Blank, ...], list[tuple[list[str], list[tuple[int, int]]]]]:
+        """The blanks, and each text as pieces with (position, which blank)."""
+        blanks: dict[Blank, int] = {}
         texts = []
         for name in _PARTS:
             pieces, gaps = [], []
@@ -72,10 +100,11 @@ class Prepared:
                 plain = self.slots[part[0]].plain
                 if plain is None:
                     raise ValueError("not plain")
-                gaps.append((len(pieces), keys.setdefault((*plain, part[1]), len(keys))))
+                blank = Blank(plain[0], plain[1], part[1])
+                gaps.append((len(pieces), blanks.setdefault(blank, len(blanks))))
                 pieces.append("")
             texts.append((pieces, gaps))
-        return list(keys), texts
+        return tuple(blanks), texts
 
     @cached_property
     def _templates(self) -> list[tuple[BoundTemplate, list[str]]]:
@@ -151,15 +180,7 @@ def fill(prepared: Prepared, fields: Mapping[str, str]) -> Filled:
     """One reader's mail. A field not given is empty. Raises InvalidInputError only where Liquid meets its limits."""
     if not prepared.is_plain:
         return fill_by_liquid(prepared, fields)
-    keys, texts = prepared._joins
-    values = [liquid.escape(fields.get(name) or default, place) for name, default, place in keys]
-    filled = []
-    for pieces, gaps in texts:
-        joined = pieces.copy()
-        for position, which in gaps:
-            joined[position] = values[which]
-        filled.append("".join(joined))
-    return Filled(*filled)
+    return prepared.joined([blank.value(fields) for blank in prepared.blanks])
 
 
 def fill_by_liquid(prepared: Prepared, fields: Mapping[str, str]) -> Filled:

@@ -7,7 +7,7 @@ signature. `l=` is never used. One body hash serves every signature.
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -54,24 +54,64 @@ class Signer:
         return self.key.sign(hashlib.sha256(data).digest())
 
 
-def sign(fields: Sequence[bytes], body: bytes, signers: Sequence[Signer], second: int) -> list[bytes]:
-    """A DKIM-Signature field for each signer, without last CRLF.
+class Signing:
+    """How the mails of one header shape are signed: all that their fixed fields need is worked out here, once.
 
-    `fields`: whole header fields, folded or not, without their last CRLF. `body` ends in exactly one CRLF.
+    `fields`: whole header fields, folded or not, without their last CRLF, and names of those that vary; none twice.
     """
-    if not signers:
-        return []
-    canonical: dict[bytes, list[bytes]] = {}
-    for raw in fields:
-        name, value = _relaxed(raw)
-        canonical.setdefault(name, []).append(name + b":" + value)
-    names = _names(canonical)
-    lines = b"".join(
-        line + b"\r\n" for name in dict.fromkeys(names) for line in reversed(canonical.get(name, ()))
-    )  # fmt: skip
-    body_hash = base64.b64encode(hashlib.sha256(body).digest())
-    folded = b":\r\n\t ".join(b":".join(names[start : start + 5]) for start in range(0, len(names), 5))
-    return [_signature_field(signer, folded, lines, body_hash, second) for signer in signers]
+
+    def __init__(self, signers: Sequence[Signer], fields: Sequence[bytes | str]) -> None:
+        fixed = dict(_relaxed(one) for one in fields if isinstance(one, bytes))
+        varying = [one.lower().encode() for one in fields if isinstance(one, str)]
+        names = _names({*fixed, *varying})
+        self._lines: list[bytes] = []
+        self._places = [0] * len(varying)
+        for name in dict.fromkeys(names):
+            if name in fixed:
+                self._lines.append(name + b":" + fixed[name] + b"\r\n")
+            elif name in varying:
+                self._places[varying.index(name)] = len(self._lines)
+                self._lines.append(b"")
+        folded = b":\r\n\t ".join(b":".join(names[start : start + 5]) for start in range(0, len(names), 5))
+        self._ways = [_Way(signer, folded) for signer in signers]
+
+    def sign(self, varying: Sequence[bytes], body_hash: bytes, second: int) -> bytes:
+        """A DKIM-Signature field for each signer, each with its CRLF.
+
+        `varying`: the fields that vary, whole, in their order. `body_hash`: SHA-256 of the body, which ends in exactly
+        one CRLF.
+        """
+        lines = self._lines.copy()
+        for place, field_ in zip(self._places, varying, strict=True):
+            name, value = _relaxed(field_)
+            lines[place] = name + b":" + value + b"\r\n"
+        signed = b"".join(lines)
+        encoded = base64.b64encode(body_hash)
+        return b"".join([way.field(signed, encoded, second) for way in self._ways])
+
+
+class _Way:
+    """One signer's field, fixed but for the time, the body's hash and the signature."""
+
+    def __init__(self, signer: Signer, names: bytes) -> None:
+        self._signer = signer
+        start = (
+            f"DKIM-Signature: v=1; a={signer.algorithm}; c=relaxed/simple; d={signer.domain};\r\n"
+            f"\ts={signer.selector}; t="
+        ).encode()
+        middle, end = b";\r\n\th=" + names + b";\r\n\tbh=", b";\r\n\tb="
+        self._raw = start, middle, end
+        name, value = _relaxed(start)
+        self._canonical = name + b":" + value, _SPACE.sub(b" ", middle), _SPACE.sub(b" ", end)
+
+    def field(self, signed: bytes, body_hash: bytes, second: int) -> bytes:
+        time = str(second).encode()
+        start, middle, end = self._canonical
+        data = b"".join((signed, start, time, middle, body_hash, end))
+        signature = base64.b64encode(self._signer.signature(data))
+        start, middle, end = self._raw
+        chunks = [signature[at : at + 72] for at in range(0, len(signature), 72)]
+        return b"".join((start, time, middle, body_hash, end, b"\r\n\t ".join(chunks), b"\r\n"))
 
 
 def load_key(pem: bytes) -> Key:
@@ -108,28 +148,12 @@ def dns_record(key: Key) -> str:
     return f"v=DKIM1; k={kind}; p={base64.b64encode(public).decode()}"
 
 
-def _names(present: dict[bytes, list[bytes]]) -> list[bytes]:
-    names: list[bytes] = []
-    for name in _OVERSIGNED:
-        names.extend([name] * (len(present.get(name, ())) + 1))
-    for name in _SIGNED:
-        names.extend([name] * len(present.get(name, ())))
-    return names
+def _names(present: Collection[bytes]) -> list[bytes]:
+    oversigned = [name for name in _OVERSIGNED for _ in range(2 if name in present else 1)]
+    return oversigned + [name for name in _SIGNED if name in present]
 
 
 def _relaxed(raw: bytes) -> tuple[bytes, bytes]:
     """RFC 6376 §3.4.2."""
     name, _, value = raw.partition(b":")
-    return name.strip().lower(), _SPACE.sub(b" ", value).strip()
-
-
-def _signature_field(signer: Signer, names: bytes, lines: bytes, body_hash: bytes, second: int) -> bytes:
-    head = (
-        f"DKIM-Signature: v=1; a={signer.algorithm}; c=relaxed/simple; d={signer.domain};\r\n"
-        f"\ts={signer.selector}; t={second};\r\n\th="
-    ).encode()
-    unsigned = head + names + b";\r\n\tbh=" + body_hash + b";\r\n\tb="
-    name, value = _relaxed(unsigned)
-    signature = base64.b64encode(signer.signature(lines + name + b":" + value))
-    chunks = [signature[start : start + 72] for start in range(0, len(signature), 72)]
-    return unsigned + b"\r\n\t ".join(chunks)
+    return name.strip().lower(), b" ".join(value.split())

@@ -2,21 +2,21 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
 from outreach.domain.errors import OutreachError, SettingsError
 from outreach.domain.invitation import Relationship, Way
 from outreach.domain.tokens import Purpose
 from outreach.mail import dkim, system
-from outreach.mail.compose import Envelope, Sender, TopicList, compose, message_id
-from outreach.mail.content import Filled, Prepared, fill
+from outreach.mail.compose import Envelope, Form, Sender, TopicList, compose, message_id
+from outreach.mail.content import Filled, Prepared
 from outreach.mail.footer import Footer
 from outreach.mail.transport import Outcome, Parcel, Result
 from outreach.services.campaign_content import reader_fields
@@ -48,53 +48,130 @@ class _Desk:
     ctx: Context
     keys: ContactKeys
     now: int
-    prepared: dict[int, Prepared]
-    asked: dict[int, list[dict[str, Any]]]
+    decided_at: float
     senders: dict[int, Row[Any]]
     controller: Row[Any]
+
+
+@dataclass(frozen=True)
+class _Campaigns(_Desk):
+    """The desk campaigns are written at. `forms`: by content, text agreed to and locale, as they are first needed."""
+
+    contents: dict[int, Row[Any]]
+    promises: dict[int, Row[Any]]
+    forms: dict[tuple[int, int | None, str], "_Press"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Others(_Desk):
+    """The desk of letters written one at a time."""
+
+    asked: dict[int, list[dict[str, Any]]]
     house: House
+    evidence: dict[int, bytes]
+
+
+@dataclass(frozen=True)
+class _Press:
+    """A form, and what stands on the envelope of everything written with it."""
+
+    form: Form
+    relay: str
+    mail_from: str
+    domain: str
 
 
 def write_letters(ctx: Context, ids: Sequence[int], decided_at: float) -> Letters:
-    """Compose every message of `ids`. One that cannot be written fails alone, with the reason in words."""
+    """Compose every message of `ids`. One that cannot be written fails alone, with the reason in words.
+
+    May run in several threads at once.
+    """
     letters = Letters({}, [], {})
     with ctx.db.reading() as conn:
-        rows = store.readers(conn, ids)
-        desk = _set_up(ctx, conn, rows)
-        for row in rows:
-            try:
-                relay, parcel, shown = _write(desk, row, decided_at)
-            except SettingsError as error:  # a key file that is missing is put back one day, and the mail goes then
-                letters.failed.append(Outcome(row.id, Result.DEFERRED, reply=f"Not sent yet: {error}"))
-                continue
-            except Exception as error:  # whatever is wrong with one letter, the others go
-                log.error("pipeline.unsendable", message=row.ref.hex(), error=type(error).__name__)
-                why = str(error) if isinstance(error, OutreachError) else type(error).__name__
-                letters.failed.append(Outcome(row.id, Result.FAILED, reply=f"Not sent, it could not be made: {why}"))
-                continue
-            letters.parcels.setdefault(relay, []).append(parcel)
-            if row.origin == "confirmation" and row.about == "topics":
-                letters.evidence[row.id] = desk.keys.seal(row.contact, shown)
+        senders, controller = store.senders(conn), store.the_controller(conn)
+        if controller is None:
+            raise OutreachError("Nothing can be sent before the organisation is set up.")
+        shared = (ctx, ContactKeys(ctx.keyring, conn), ctx.db.now(conn), decided_at, senders, controller)
+        rows = store.campaign_letters(conn, ids)
+        if rows:
+            contents = store.contents(conn, {row.content for row in rows})
+            promises = store.promises(conn, {row.text for row in rows if row.text is not None})
+            campaigns = _Campaigns(*shared, contents, promises)
+            _write_each(letters, rows, partial(_write_campaign, campaigns))
+        if len(rows) < len(ids):
+            rows = store.other_letters(conn, ids)
+            asked = store.asked(conn, sorted({row.confirmation for row in rows if row.confirmation is not None}))
+            others = _Others(*shared, asked, read_house(conn), letters.evidence)
+            others.keys.load({row.contact for row in rows} | {row.inviter for row in rows if row.inviter is not None})
+            _write_each(letters, rows, partial(_write_other, others))
     return letters
 
 
-def _set_up(ctx: Context, conn: Connection, rows: Sequence[Row[Any]]) -> _Desk:
-    keys = ContactKeys(ctx.keyring, conn)
-    keys.load({row.contact for row in rows} | {row.inviter for row in rows if row.inviter is not None})
-    contents = store.prepared(conn, sorted({row.content for row in rows if row.content is not None}))
-    controller = store.the_controller(conn)
-    if controller is None:
-        raise OutreachError("Nothing can be sent before the organisation is set up.")
-    return _Desk(
-        ctx=ctx,
-        keys=keys,
-        now=ctx.db.now(conn),
-        prepared={key: _prepared(text) for key, text in contents.items()},
-        asked=store.asked(conn, sorted({row.confirmation for row in rows if row.confirmation is not None})),
-        senders=store.senders(conn),
-        controller=controller,
-        house=read_house(conn),
+def _write_each(letters: Letters, rows: Iterable[Row[Any]], write: Callable[[Row[Any]], tuple[str, Parcel]]) -> None:
+    for row in rows:
+        try:
+            relay, parcel = write(row)
+        except SettingsError as error:  # a key file that is missing is put back one day, and the mail goes then
+            letters.failed.append(Outcome(row.id, Result.DEFERRED, reply=f"Not sent yet: {error}"))
+        except Exception as error:  # whatever is wrong with one letter, the others go
+            log.error("pipeline.unsendable", message=row.ref.hex(), error=type(error).__name__)
+            why = str(error) if isinstance(error, OutreachError) else type(error).__name__
+            letters.failed.append(Outcome(row.id, Result.FAILED, reply=f"Not sent, it could not be made: {why}"))
+        else:
+            letters.parcels.setdefault(relay, []).append(parcel)
+
+
+def _write_campaign(desk: _Campaigns, row: Row[Any]) -> tuple[str, Parcel]:
+    if row.wrapped is None:
+        raise OutreachError("the person was erased")
+    desk.keys.unwrap(row.contact, row.kek, row.wrapped)
+    address = desk.keys.text(row.contact, row.address_box)
+    if address is None:
+        raise OutreachError("the person was erased")
+    kind = row.content, row.text, row.locale
+    press = desk.forms.get(kind)
+    if press is None:
+        press = desk.forms[kind] = _press(desk, *kind)
+    issue = desk.ctx.tokens.issue
+    data = press.form.write(
+        address,
+        message_id(row.ref, press.domain),
+        desk.now,
+        why=issue(Purpose.WHY, row.ref, desk.now),
+        stop=issue(Purpose.STOP, row.ref, desk.now),
+        reference=_grouped(row.code),
+        fields=reader_fields(desk.keys.facts(row.contact, row.fields_box)),
     )
+    return press.relay, Parcel(row.id, press.mail_from, address, data, desk.decided_at, row.provider)
+
+
+def _press(desk: _Campaigns, content: int, promise: int | None, locale: str) -> _Press:
+    words = desk.contents[content]
+    agreed = None if promise is None else desk.promises[promise]
+    topic = agreed.title if agreed else words.topic_name
+    brand = desk.senders[words.sender]
+    url = desk.ctx.settings.public_url
+    footer = Footer(
+        sender_name=brand.name,
+        postal_address=brand.postal_address,
+        controller=desk.controller.name,
+        topic=topic,
+        cap_n=agreed.cap_n if agreed else 0,
+        cap_window=agreed.cap_window if agreed else 0,
+        locale=locale,
+        why_url=f"{url}/why/",
+        stop_url=f"{url}/stop/",
+        contact_reference="",
+    )
+    sender = _sender(desk.ctx, brand)
+    form = _form(words.prepared, sender, TopicList(words.topic.hex(), topic, words.campaign.hex()), footer)
+    return _Press(form, brand.relay, sender.address, brand.from_domain)
+
+
+@lru_cache(maxsize=64)
+def _form(prepared: str, sender: Sender, topic: TopicList, footer: Footer) -> Form:
+    """Kept from batch to batch: making one takes as long as filling in a hundred."""
+    return Form(_prepared(prepared), sender, topic, footer)
 
 
 @lru_cache(maxsize=32)
@@ -102,66 +179,58 @@ def _prepared(text: str) -> Prepared:
     return Prepared.from_json(text)
 
 
-def _write(desk: _Desk, row: Row[Any], decided_at: float) -> tuple[str, Parcel, Mapping[str, Any]]:
+def _write_other(desk: _Others, row: Row[Any]) -> tuple[str, Parcel]:
     address = desk.keys.text(row.contact, row.address_box)
     if address is None:
         raise OutreachError("the person was erased")
     brand = desk.senders[row.sender] if row.sender is not None else next(iter(desk.senders.values()))
-    sender = Sender(brand.name, f"{brand.from_local}@{brand.from_domain}", _signers(desk.ctx, brand))
-    filled, footer, topic, stop_url = _contents(desk, row, brand)
-    envelope = Envelope(
-        sender=sender,
-        to=address,
-        message_id=message_id(row.ref, brand.from_domain),
-        now=desk.now,
-        topic=topic,
-        stop_url=stop_url,
-    )
-    data = compose(envelope, filled, footer)
-    parcel = Parcel(row.id, sender.address, address, data, decided_at)
-    shown = {"subject": filled.subject, "text": filled.text, "html": filled.html, "at": desk.now}
-    return brand.relay, parcel, shown | {"sha256": hashlib.sha256(data).hexdigest()}
+    sender = _sender(desk.ctx, brand)
+    filled, stop_url = _contents(desk, row, brand)
+    envelope = Envelope(sender, address, message_id(row.ref, brand.from_domain), desk.now, stop_url=stop_url)
+    data = compose(envelope, filled)
+    if row.origin == "confirmation" and row.about == "topics":
+        shown = {"subject": filled.subject, "text": filled.text, "html": filled.html, "at": desk.now}
+        desk.evidence[row.id] = desk.keys.seal(row.contact, shown | {"sha256": hashlib.sha256(data).hexdigest()})
+    return brand.relay, Parcel(row.id, sender.address, address, data, desk.decided_at, row.provider)
 
 
-def _contents(desk: _Desk, row: Row[Any], brand: Row[Any]) -> tuple[Filled, Footer | None, TopicList | None, str]:
-    """(words, footer, list, one-click address): a letter of a campaign, or one of ours."""
-    if row.origin in {"campaign", "test"}:
-        return _campaign_contents(desk, row, brand)
+def _contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, str]:
+    """(words, one-click address)."""
     if row.origin == "invitation":
         return _invitation_contents(desk, row, brand)
     if row.origin == "confirmation" and row.about == "account":
         token = desk.ctx.tokens.issue(Purpose.ACCOUNT, row.confirmation_ref, desk.now)
         url = f"{desk.ctx.settings.public_url}/members/choose/{token}"
         facts = {"url": url, "minutes": ACCOUNT_MINUTES, "is_new": row.account is None}
-        return _system_contents(desk, row, brand, "account", row.confirmation_locale, facts)
+        return _system_words(desk, row, brand, "account", row.confirmation_locale, facts), ""
     if row.origin == "confirmation":
         token = desk.ctx.tokens.issue(Purpose.CONFIRM, row.confirmation_ref, desk.now)
         facts = {
             "topics": desk.asked[row.confirmation],
             "confirm_url": f"{desk.ctx.settings.public_url}/confirm/{token}",
         }
-        return _system_contents(desk, row, brand, "confirmation", row.confirmation_locale, facts)
+        return _system_words(desk, row, brand, "confirmation", row.confirmation_locale, facts), ""
     body = desk.keys.facts(row.contact, row.body_box)
     fields = desk.keys.facts(row.contact, row.fields_box)
     facts = {"name": fields.get("name", ""), **body["facts"]}
     if "token" in facts:
         facts["url"] = f"{desk.ctx.settings.public_url}/password/{facts['token']}"
-    return _system_contents(desk, row, brand, body["template"], row.locale, facts)
+    return _system_words(desk, row, brand, body["template"], row.locale, facts), ""
 
 
-def _system_contents(
-    desk: _Desk, row: Row[Any], brand: Row[Any], template: str, locale: str, facts: Mapping[str, Any]
-) -> tuple[Filled, Footer | None, TopicList | None, str]:
+def _system_words(
+    desk: _Others, row: Row[Any], brand: Row[Any], template: str, locale: str, facts: Mapping[str, Any]
+) -> Filled:
     shared = {
         "sender": brand.name,
         "controller": desk.controller.name,
         "postal_address": brand.postal_address,
         "reference": _grouped(row.code),
     }
-    return system.render(template, locale, {**shared, **facts}), None, None, ""
+    return system.render(template, locale, {**shared, **facts})
 
 
-def _invitation_contents(desk: _Desk, row: Row[Any], brand: Row[Any]) -> tuple[Filled, None, None, str]:
+def _invitation_contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, str]:
     """From the site's own address, one press away from never again (RFC 8058); no list, no tracking."""
     stop_url = f"{desk.ctx.settings.public_url}/stop/{desk.ctx.tokens.issue(Purpose.STOP, row.ref, desk.now)}"
     inviter = desk.keys.text(row.inviter, row.name_box)
@@ -179,7 +248,7 @@ def _invitation_contents(desk: _Desk, row: Row[Any], brand: Row[Any]) -> tuple[F
             asked=row.asked,
             expires=row.expires,
         )
-        return asks, None, None, stop_url
+        return asks, stop_url
     words = Words(
         inviter=inviter,
         note=desk.keys.text(row.inviter, row.note_box) or "",
@@ -190,32 +259,16 @@ def _invitation_contents(desk: _Desk, row: Row[Any], brand: Row[Any]) -> tuple[F
         is_reminder=bool(row.is_reminder),
     )
     links = links_of(desk.ctx, row.invitation, desk.now)
-    return write_invitation(words, links, desk.house, brand.name), None, None, stop_url
-
-
-def _campaign_contents(desk: _Desk, row: Row[Any], brand: Row[Any]) -> tuple[Filled, Footer, TopicList, str]:
-    tokens, url = desk.ctx.tokens, desk.ctx.settings.public_url
-    stop_url = f"{url}/stop/{tokens.issue(Purpose.STOP, row.ref, desk.now)}"
-    footer = Footer(
-        sender_name=brand.name,
-        postal_address=brand.postal_address,
-        controller=desk.controller.name,
-        topic=row.title or row.topic_name,
-        cap_n=row.cap_n,
-        cap_window=row.cap_window,
-        locale=row.locale,
-        why_url=f"{url}/why/{tokens.issue(Purpose.WHY, row.ref, desk.now)}",
-        stop_url=stop_url,
-        contact_reference=_grouped(row.code),
-    )
-    topic = TopicList(row.topic.hex(), row.title or row.topic_name, row.campaign.hex())
-    fields = reader_fields(desk.keys.facts(row.contact, row.fields_box))
-    return fill(desk.prepared[row.content], fields), footer, topic, stop_url
+    return write_invitation(words, links, desk.house, brand.name), stop_url
 
 
 def _grouped(code: str) -> str:
     """K7Q2-M9XR-T4: as people read it out."""
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
+
+
+def _sender(ctx: Context, brand: Row[Any]) -> Sender:
+    return Sender(brand.name, f"{brand.from_local}@{brand.from_domain}", _signers(ctx, brand))
 
 
 def _signers(ctx: Context, brand: Row[Any]) -> tuple[dkim.Signer, ...]:
@@ -229,6 +282,12 @@ def _signers(ctx: Context, brand: Row[Any]) -> tuple[dkim.Signer, ...]:
 def _loaded(path: Path, domain: str, selector: str, _minute: int) -> tuple[dkim.Signer, ...]:
     """Read at most once a minute, so that a new key is taken up without a restart."""
     try:
-        return (dkim.Signer(domain=domain, selector=selector, key=dkim.load_key(path.read_bytes())),)
+        return (_signer(domain, selector, path.read_bytes()),)
     except (OSError, ValueError):
         raise SettingsError(f"dkim/{path.name}: the signing key is missing or not readable") from None
+
+
+@lru_cache(maxsize=32)
+def _signer(domain: str, selector: str, pem: bytes) -> dkim.Signer:
+    """The same one while the key is, so that forms made with it stay good."""
+    return dkim.Signer(domain=domain, selector=selector, key=dkim.load_key(pem))

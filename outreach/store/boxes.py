@@ -6,6 +6,7 @@ Erasing a person deletes their wrapped key; every box, in append-only rows too, 
 import json
 import secrets
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -20,16 +21,12 @@ _NONCE = 12
 
 def seal(key: bytes, plain: bytes) -> bytes:
     """nonce (12 bytes) ‖ ciphertext and tag."""
-    nonce = secrets.token_bytes(_NONCE)
-    return nonce + AESGCMSIV(key).encrypt(nonce, plain, None)
+    return _shut(_long_lived(key), plain)
 
 
 def unseal(key: bytes, box: bytes) -> bytes:
     """The plain bytes. Raises ValueError when the key is not this box's."""
-    try:
-        return AESGCMSIV(key).decrypt(box[:_NONCE], box[_NONCE:], None)
-    except InvalidTag:
-        raise ValueError("a box does not open with this key") from None
+    return _open(_long_lived(key), box)
 
 
 class ContactKeys:
@@ -38,20 +35,21 @@ class ContactKeys:
     def __init__(self, keyring: Keyring, connection: Connection) -> None:
         self._keyring = keyring
         self._connection = connection
-        self._keys: dict[int, bytes] = {}
+        self._keys: dict[int, AESGCMSIV] = {}
 
     def make(self, contacts: Iterable[int]) -> None:
         """Give each new contact a key."""
         kek = next(reversed(self._keyring.keks))
         rows = []
         for contact in contacts:
-            self._keys[contact] = secrets.token_bytes(32)
+            key = secrets.token_bytes(32)
+            self._keys[contact] = AESGCMSIV(key)
             rows.append(
                 {
                     "contact": contact,
                     "kek": kek,
                     "salt": secrets.token_bytes(16),
-                    "wrapped": seal(self._keyring.keks[kek], self._keys[contact]),
+                    "wrapped": seal(self._keyring.keks[kek], key),
                 }
             )
         if rows:
@@ -65,22 +63,46 @@ class ContactKeys:
                 contact_key.c.contact.in_(bindparam("ids", expanding=True))
             )
             for row in self._connection.execute(query, {"ids": missing[start : start + 5000]}):
-                self._keys[row.contact] = unseal(self._keyring.keks[row.kek], row.wrapped)
+                self.unwrap(row.contact, row.kek, row.wrapped)
+
+    def unwrap(self, contact: int, kek: str, wrapped: bytes) -> None:
+        """Remember a contact's key that was read beside something else."""
+        self._keys[contact] = AESGCMSIV(unseal(self._keyring.keks[kek], wrapped))
 
     def seal(self, contact: int, value: str | Mapping[str, Any]) -> bytes:
         """Box a text, or a mapping as JSON, under the contact's key."""
         self.load([contact])
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-        return seal(self._keys[contact], text.encode())
+        return _shut(self._keys[contact], text.encode())
 
     def text(self, contact: int, box: bytes | None) -> str | None:
         """The boxed text; None when there is no box or the person was erased."""
-        self.load([contact])
-        if box is None or contact not in self._keys:
+        if box is None:
             return None
-        return unseal(self._keys[contact], box).decode()
+        if contact not in self._keys:
+            self.load([contact])
+        key = self._keys.get(contact)
+        return None if key is None else _open(key, box).decode()
 
     def facts(self, contact: int, box: bytes | None) -> dict[str, Any]:
         """The boxed JSON object; empty when there is none or the person was erased."""
         text = self.text(contact, box)
         return {} if text is None else dict(json.loads(text))
+
+
+@lru_cache(maxsize=16)
+def _long_lived(key: bytes) -> AESGCMSIV:
+    """The cipher under one of the installation's own few keys, made once."""
+    return AESGCMSIV(key)
+
+
+def _shut(cipher: AESGCMSIV, plain: bytes) -> bytes:
+    nonce = secrets.token_bytes(_NONCE)
+    return nonce + cipher.encrypt(nonce, plain, None)
+
+
+def _open(cipher: AESGCMSIV, box: bytes) -> bytes:
+    try:
+        return cipher.decrypt(box[:_NONCE], box[_NONCE:], None)
+    except InvalidTag:
+        raise ValueError("a box does not open with this key") from None
