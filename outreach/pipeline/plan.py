@@ -13,7 +13,15 @@ from outreach.services.context import Context
 from outreach.store.audit import Entry, record
 from outreach.store.decide import load_rule
 from outreach.store.messages import Settled, settle
-from outreach.store.planning import RECHECK, judge_messages, plan_slice, record_withheld, slice_end, take_planners_turn
+from outreach.store.planning import (
+    RECHECK,
+    judge_messages,
+    last_message,
+    next_slice,
+    plan_slice,
+    record_withheld,
+    take_planners_turn,
+)
 from outreach.store.schema.campaigns import campaign, message
 
 SLICE = 5000
@@ -57,14 +65,15 @@ def plan_next(ctx: Context) -> bool:
 
 
 def _plan_slice_of(conn: Connection, now: int, plan: Mapping[str, Any]) -> None:
-    upto = slice_end(conn, plan, SLICE)
-    if upto is None:
+    part = next_slice(conn, plan, SLICE)
+    if part is None:
         conn.execute(update(campaign).where(campaign.c.id == plan["id"]).values(planned=now))
         record(conn, now, Entry(kind="campaign.planned", actor="engine", campaign=plan["ref"]))
         return
-    plan_slice(conn, load_rule(conn), plan, upto, now)
-    counts = record_withheld(conn, now, plan["id"], plan["cursor"], upto)
-    conn.execute(update(campaign).where(campaign.c.id == plan["id"]).values(cursor=upto))
+    before = last_message(conn)
+    plan_slice(conn, load_rule(conn), plan, part, now)
+    counts = record_withheld(conn, now, plan, before)
+    conn.execute(update(campaign).where(campaign.c.id == plan["id"]).values(cursor=part.upto))
     record(conn, now, Entry(kind="campaign.slice-planned", actor="engine", campaign=plan["ref"], body=counts))
 
 
@@ -120,7 +129,7 @@ def finish_campaigns(ctx: Context) -> int:
         ready = text(
             "UPDATE campaign SET state = 'sent', finished = :now WHERE state = 'sending' AND planned IS NOT NULL "
             "AND NOT EXISTS (SELECT 1 FROM message m WHERE m.campaign = campaign.id "
-            "AND m.state IN ('waiting', 'planned', 'claimed', 'attempted')) RETURNING ref"
+            "AND m.state IN ('waiting', 'planned', 'attempted')) RETURNING ref"
         )
         refs = list(conn.execute(ready, {"now": now}).scalars())
         record(conn, now, *(Entry(kind="campaign.finished", actor="engine", campaign=ref) for ref in refs))

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
+from outreach.domain.eligibility import GATES
+from outreach.domain.frequency import quiet_until
 from outreach.store.audit import record
+from outreach.store.bulk import among, bound
 from outreach.store.decide import AUDIENCE, GATE_LIST, MESSAGES, Rule
 from outreach.store.messages import settled_entry
 from outreach.store.schema import random_ref
@@ -16,6 +19,10 @@ RECHECK = 600_000_000
 """Microseconds between two looks at a waiting message."""
 
 _PLANNER_LOCK = 0x6F757472
+_HOUR = 3_600_000_000
+
+Clock = tuple[str, int | None, int | None]
+"""A time zone and a person's own quiet hours, minutes after local midnight; None: the organisation's."""
 
 
 def take_planners_turn(connection: Connection) -> None:
@@ -24,77 +31,134 @@ def take_planners_turn(connection: Connection) -> None:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_PLANNER_LOCK})"))
 
 
-def _audience(plan: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    segment, bound = segment_sql(plan["segment"])
-    return segment, {"topic": plan["topic"], "kind": plan["kind"], **bound}
+@dataclass(frozen=True)
+class Slice:
+    """The next whole mailboxes of an audience, (`after`, `upto`], and every clock its people live by."""
+
+    after: int
+    upto: int
+    clocks: frozenset[Clock]
 
 
-def slice_end(connection: Connection, plan: Mapping[str, Any], size: int) -> int | None:
-    """The last mailbox id of the next slice of at most `size` mailboxes; None when the audience is done."""
+def next_slice(connection: Connection, plan: Mapping[str, Any], size: int) -> Slice | None:
+    """The next slice of about `size` contacts, never ending inside a mailbox; None when the audience is done."""
     query = text(
-        "SELECT MAX(mailbox) FROM (SELECT c.mailbox FROM contact c JOIN consent cs ON cs.contact = c.id "
-        "AND cs.topic = :topic WHERE c.mailbox > :after GROUP BY c.mailbox ORDER BY c.mailbox LIMIT :size) AS slice"
+        "SELECT timezone, quiet_from, quiet_to, COUNT(*) AS people, MAX(mailbox) AS last FROM ("
+        "SELECT c.timezone, c.quiet_from, c.quiet_to, c.mailbox FROM contact c "
+        "JOIN consent cs ON cs.contact = c.id AND cs.topic = :topic "
+        "WHERE c.mailbox > :after ORDER BY c.mailbox LIMIT :size) AS slice GROUP BY timezone, quiet_from, quiet_to"
     )
-    found = connection.execute(query, {"topic": plan["topic"], "after": plan["cursor"], "size": size}).scalar()
-    return None if found is None else int(found)
+    after = plan["cursor"]
+    while True:
+        params = {"topic": plan["topic"], "after": after, "size": size + 1}
+        rows = connection.execute(query, params).all()
+        if not rows:
+            return None
+        upto = max(row.last for row in rows)
+        if sum(row.people for row in rows) > size:  # there is more, perhaps of that very mailbox
+            upto -= 1
+        if upto > after:
+            return Slice(after, upto, frozenset((row.timezone, row.quiet_from, row.quiet_to) for row in rows))
+        size *= 2
 
 
-def plan_slice(connection: Connection, rule: Rule, plan: Mapping[str, Any], upto: int, now: int) -> None:
+def plan_slice(connection: Connection, rule: Rule, plan: Mapping[str, Any], part: Slice, now: int) -> None:
     """A row per recipient of the slice: planned, waiting, or withheld with its reason."""
-    segment, params = _audience(plan)
-    params |= {"after": plan["cursor"], "upto": upto, "now": now}
-    verdict, params = rule.verdict(connection, AUDIENCE, params, segment=segment)
-    later = f"reason IN ({GATE_LIST}) AND CAST(:later_until AS BIGINT) > :now"
+    verdict, params = _verdict(rule, plan, part.after, part.upto)
+    quiet, zones = _quiet(rule, part.clocks, now)
+    later = f"v.reason IN ({GATE_LIST}) AND CAST(:later_until AS BIGINT) > :now"
     made = random_ref().compile(dialect=connection.dialect)
-    query = f"""{verdict}
+    query = f"""
 INSERT INTO message (ref, origin, kind, lane, contact, mailbox, campaign, topic, content, state, reason, planned, due,
   later_until, settled, attempts)
-SELECT {made}, 'campaign', kind, '5-campaign-{plan["id"]}-' || provider, contact, mailbox, :campaign, topic, :content,
-  CASE WHEN reason IS NULL THEN 'planned' WHEN {later} THEN 'waiting' ELSE 'withheld' END,
-  reason, :now, CASE WHEN reason IS NULL THEN due ELSE :now + {RECHECK} END, CAST(:later_until AS BIGINT),
-  CASE WHEN reason IS NULL OR ({later}) THEN NULL ELSE CAST(:now AS BIGINT) END, 0
-FROM verdict WHERE 1 = 1 ORDER BY contact"""
-    if connection.dialect.name == "sqlite":  # SQLite wants INSERT before WITH's SELECT
-        insert_at = query.index("INSERT INTO message")
-        select_at = query.index("SELECT", insert_at)
-        query = query[insert_at:select_at] + query[:insert_at] + query[select_at:]
+WITH quiet(zone, quiet_from, quiet_to, due) AS ({quiet}), {verdict}
+SELECT {made}, 'campaign', v.kind, '5-campaign-{plan["id"]}-' || v.provider, v.contact, v.mailbox, :campaign, v.topic,
+  :content, CASE WHEN v.reason IS NULL THEN 'planned' WHEN {later} THEN 'waiting' ELSE 'withheld' END, v.reason, :now,
+  CASE WHEN v.reason IS NOT NULL THEN :now + {RECHECK} WHEN v.kind = 'service' THEN :now
+    ELSE COALESCE(q.due, :now + {_HOUR}) END,
+  CAST(:later_until AS BIGINT), CASE WHEN v.reason IS NULL OR ({later}) THEN NULL ELSE CAST(:now AS BIGINT) END, 0
+FROM verdict v
+LEFT JOIN quiet q ON q.zone = v.zone AND q.quiet_from = v.quiet_from AND q.quiet_to = v.quiet_to
+WHERE 1 = 1 ORDER BY v.mailbox"""
+    params |= zones | {"now": now}
     params |= {"campaign": plan["id"], "content": plan["content"], "later_until": plan["later_until"]}
     connection.execute(text(query), params)
 
 
-def record_withheld(connection: Connection, now: int, campaign_id: int, after: int, upto: int) -> dict[str, int]:
-    """An audit entry for each message of a slice withheld at `now`; returns how many, by state or reason."""
-    rows = connection.execute(
-        text(
-            "SELECT x.ref, x.state, x.reason, c.ref AS contact, t.ref AS topic, p.ref AS campaign FROM message x "
-            "JOIN contact c ON c.id = x.contact JOIN campaign p ON p.id = x.campaign JOIN topic t ON t.id = x.topic "
-            "WHERE x.campaign = :campaign AND x.planned = :now AND x.mailbox > :after AND x.mailbox <= :upto"
-        ),
-        {"campaign": campaign_id, "now": now, "after": after, "upto": upto},
-    ).all()
+def _verdict(rule: Rule, plan: Mapping[str, Any], after: int, upto: int) -> tuple[str, dict[str, Any]]:
+    """(the CTEs up to `verdict`, their parameters): an audience judged, one contact of each mailbox at most."""
+    segment, params = segment_sql(plan["segment"])
+    params |= {"topic": plan["topic"], "kind": plan["kind"], "after": after, "upto": upto}
+    eligible = f"(reason IS NULL OR reason IN ({GATE_LIST}))"
+    sql = f"""judged AS MATERIALIZED ({rule.judged(AUDIENCE, segment=segment)}),
+verdict AS (
+  SELECT contact, mailbox, provider, topic, kind, zone, quiet_from, quiet_to, CASE WHEN {eligible}
+      AND ROW_NUMBER() OVER (PARTITION BY mailbox, CASE WHEN {eligible} THEN 1 ELSE 0 END ORDER BY contact) > 1
+    THEN 'same_mailbox' ELSE reason END AS reason
+  FROM judged
+)"""
+    return sql, params
+
+
+def _quiet(rule: Rule, clocks: frozenset[Clock], now: int) -> tuple[str, dict[str, str]]:
+    """When each clock lets mail through, as rows for SQL to join. One that is missing here is taken to be asleep."""
+    rows, zones = [], {}
+    for i, (zone, start, end) in enumerate(sorted(clocks, key=str)):
+        begins, ends = rule.quiet_from if start is None else start, rule.quiet_to if end is None else end
+        zones[f"zone{i}"] = zone
+        due = quiet_until(now, zone, begins, ends)
+        rows.append(f"(CAST(:zone{i} AS TEXT), {begins}, {ends}, CAST({due} AS BIGINT))")
+    return f"VALUES {', '.join(rows)}", zones
+
+
+def last_message(connection: Connection) -> int:
+    """The highest id so far: what this transaction inserts comes after it."""
+    return int(connection.execute(text("SELECT COALESCE(MAX(id), 0) FROM message")).scalar_one())
+
+
+def record_withheld(connection: Connection, now: int, plan: Mapping[str, Any], after: int) -> dict[str, int]:
+    """An audit entry for each message of `plan` withheld after message `after`; returns how many by state or reason."""
+    since = "x.id > :after AND x.id <= :last AND x.campaign = :campaign"
+    params = {"campaign": plan["id"], "after": after, "last": last_message(connection)}
+    counted = text(f"SELECT x.state, x.reason, COUNT(*) AS n FROM message x WHERE {since} GROUP BY x.state, x.reason")
     counts: dict[str, int] = {}
-    for row in rows:
+    for row in connection.execute(counted, params):
         name = row.reason if row.state == "withheld" else row.state
-        counts[name] = counts.get(name, 0) + 1
-    record(connection, now, *(settled_entry("withheld", row) for row in rows if row.state == "withheld"))
+        counts[name] = counts.get(name, 0) + row.n
+    withheld = text(
+        "SELECT x.ref, x.reason, c.ref AS contact, t.ref AS topic, p.ref AS campaign FROM message x "
+        "JOIN contact c ON c.id = x.contact JOIN campaign p ON p.id = x.campaign JOIN topic t ON t.id = x.topic "
+        f"WHERE {since} AND x.state = 'withheld'"
+    )
+    record(
+        connection, now, *(settled_entry("withheld", row.reason, row) for row in connection.execute(withheld, params))
+    )
     return counts
 
 
 def forecast(connection: Connection, rule: Rule, plan: Mapping[str, Any], now: int) -> list[tuple[str, str, int, int]]:
     """What planning would do at `now`: (planned | waiting | withheld, reason or "", people, earliest due)."""
-    segment, params = _audience(plan)
-    params |= {"after": 0, "upto": 2**62, "now": now}
-    verdict, params = rule.verdict(connection, AUDIENCE, params, segment=segment)
-    later = f"reason IN ({GATE_LIST}) AND CAST(:later_until AS BIGINT) > :now"
-    query = f"""{verdict}
-SELECT CASE WHEN reason IS NULL THEN 'planned' WHEN {later} THEN 'waiting' ELSE 'withheld' END AS state,
-  COALESCE(reason, CASE WHEN due > :now THEN 'quiet' ELSE '' END) AS why, COUNT(*) AS people, MIN(due) AS due
-FROM verdict GROUP BY 1, 2 ORDER BY 3 DESC"""
-    rows = connection.execute(text(query), params | {"later_until": plan["later_until"]})
-    return [(row.state, row.why, row.people, row.due) for row in rows]
+    verdict, params = _verdict(rule, plan, 0, 2**62)
+    query = f"""WITH {verdict}
+SELECT kind, reason, zone, quiet_from, quiet_to, COUNT(*) AS people FROM verdict GROUP BY 1, 2, 3, 4, 5"""
+    totals: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in connection.execute(text(query), params | {"now": now}):
+        due = now + RECHECK if row.reason else due_at(row, now)
+        is_later = row.reason in GATES and (plan["later_until"] or 0) > now
+        state = "waiting" if is_later else "withheld" if row.reason else "planned"
+        name = state, row.reason or ("quiet" if due > now else "")
+        people, first = totals.get(name, (0, due))
+        totals[name] = people + row.people, min(first, due)
+    rows = [(state, why, people, due) for (state, why), (people, due) in totals.items()]
+    return sorted(rows, key=lambda row: -row[2])
 
 
-@dataclass(frozen=True)
+def due_at(row: Row[Any], now: int) -> int:
+    """When a judged row that may go may go: at `now`, or when its quiet hours end. Service mail knows none."""
+    return now if row.kind == "service" else quiet_until(now, row.zone, row.quiet_from, row.quiet_to)
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """One message decided again: may go (reason None, due ≤ now), not yet (due > now), or not (reason)."""
 
@@ -105,7 +169,6 @@ class Judged:
 
 def judge_messages(connection: Connection, rule: Rule, ids: Sequence[int], now: int) -> list[Judged]:
     """The rule for campaign messages that exist already, not counting each against itself."""
-    chosen = "x.id IN (" + ", ".join(str(int(one)) for one in ids) + ")" if ids else "1 = 0"
-    verdict, params = rule.verdict(connection, MESSAGES, {"now": now}, chosen=chosen)
-    rows = connection.execute(text(f"{verdict} SELECT self, due, reason FROM verdict"), params)
-    return [Judged(row.self, row.due, row.reason) for row in rows]
+    query = rule.judged(MESSAGES, chosen=among(connection, "x.id"))
+    rows = connection.execute(text(query), {"now": now, "ids": bound(connection, ids)})
+    return [Judged(row.self, now if row.reason else due_at(row, now), row.reason) for row in rows]
