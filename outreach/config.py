@@ -93,8 +93,6 @@ class Relay(BaseModel):
             raise ValueError("host: must name the mail server")
         if (self.connections_per_provider or 0) > self.connections:
             raise ValueError("connections_per_provider: cannot be more than connections")
-        if self.password.get_secret_value() and not self.username:
-            raise ValueError("username: a password is set, so there must be a username")
         if self.username and self.security == "none" and not self.is_here:
             raise ValueError("security: the password would travel in clear; use starttls or tls")
         if self.weight == 0 and not self.pool:

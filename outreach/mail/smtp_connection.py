@@ -1,302 +1,365 @@
-"""One SMTP conversation with a relay: greeting, TLS, sign-in, then one transaction after another (RFC 5321)."""
+"""One conversation with a relay as a state machine: a message costs one round trip where PIPELINING is offered.
 
-import asyncio
-import base64
-import os
-import re
-import ssl
+The content of one message, its final dot, and MAIL, RCPT and DATA of the next are one write (RFC 2920 §3.1 allows the
+data transfer to be the first "command" of a group). Replies belong to what was asked by their position alone. So when
+it ends badly, at most one message is in doubt: the one whose final dot left without its reply having come.
+"""
+
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Protocol
 
-from outreach.config import LOOPBACK, Relay
-from outreach.mail.replies import Reply, judge, scrubbed
-from outreach.mail.smtp_wire import LostError, RelayError, Wire
-from outreach.mail.transport import Journal, Outcome, Parcel, Result
+from outreach.mail.replies import Reply, judge
+from outreach.mail.smtp_batch import Batch, Flight
+from outreach.mail.smtp_opening import Timeouts
+from outreach.mail.smtp_wire import RelayError, Wire
+from outreach.mail.smtp_words import Envelopes, UnfitError, stuffed
+from outreach.mail.transport import Outcome, Result
 
-_BIG = 65_536  # larger bodies are written and drained before the final dot is
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
-_SAFE = re.compile(r"[^\x00-\x20\x7f<>@]+@[^\x00-\x20\x7f<>@]+")
+_BIG = 65_536  # larger bodies are out before their final dot is written
+_SLOW_SECONDS = 5.0  # nobody is made to wait behind a message for which the relay takes longer
+
+
+class Stage(IntEnum):
+    """What a reply answers."""
+
+    RSET = 0
+    MAIL = 1
+    RCPT = 2
+    DATA = 3
+    DOT = 4
+    LONE = 5  # the dot that ends a DATA which nobody is to receive
+
+
+_RSET, _MAIL, _RCPT, _DATA, _DOT, _LONE = Stage  # a plain name is found faster than a member
+_GROUP = (_MAIL, _RCPT, _DATA)
 
 
 @dataclass(frozen=True)
-class Timeouts:
-    """Seconds. With `command` for MAIL, RCPT and DATA together, all of them end within a lease's last 11 minutes."""
+class Terms:
+    """What holds for every conversation with one relay. `most`: messages a connection may carry, None: any number."""
 
-    connect: float = 15
-    command: float = 30
-    final: float = 600  # RFC 5321 §4.5.3.2.6
-    idle: float = 30
+    name: str
+    timeouts: Timeouts
+    most: int | None
+    dsn: bool
+
+
+class Supply(Protocol):
+    """Where a connection gets messages from, and who it tells what became of them and of itself."""
+
+    def take(self, connection: "Connection") -> Flight | None:
+        """The next message this connection may carry, whose MAIL FROM may be written now."""
+
+    def done(self, flight: Flight, outcome: Outcome) -> None:
+        """It is settled."""
+
+    def back(self, flight: Flight) -> None:
+        """The relay saw nothing of it that matters: another connection may take it."""
+
+    def idle(self, connection: "Connection") -> None:
+        """It has nothing to do."""
+
+    def ended(self, connection: "Connection") -> None:
+        """It is over."""
 
 
 class Connection:
-    """An open, signed-in conversation. `taken`: how many mails the relay accepted over it."""
+    """An open, signed-in conversation. Meets `smtp_wire.Listener`; all of it happens in its loop's thread.
 
-    def __init__(self, relay: Relay, hello: str, timeouts: Timeouts, wire: Wire) -> None:
-        self._relay = relay
-        self._hello = hello
-        self._timeouts = timeouts
+    `deadline`: time.monotonic() by which the relay must have answered, None while nothing is asked. `proven`: it has
+    been of use, so that its end says nothing of the relay. `refusal`: why the relay cannot be used at all.
+    """
+
+    def __init__(self, wire: Wire, offers: dict[str, str], supply: Supply, terms: Terms) -> None:
         self._wire = wire
-        self._offers: dict[str, str] = {}
+        self._supply = supply
+        self._terms = terms
+        self._pipelining = "PIPELINING" in offers
+        self._envelopes = Envelopes(offers, dsn=terms.dsn)
+        self._awaited: tuple[Stage, ...] = ()
+        self._at = 0  # how many of the awaited replies have come
+        self._asked: Flight | None = None  # MAIL, RCPT and DATA are out, or on their way out one by one
+        self._answers = 0  # how many replies to those have come
+        self._words = b""
+        self._still: list[tuple[Stage, bytes]] = []  # those not yet out
+        self._refusal: tuple[Stage, Reply] | None = None
+        self._is_lone = False  # DATA was taken
+        self._leaving: Flight | None = None  # its body is on its way out, its final dot is not
+        self._dotted: Flight | None = None  # its final dot is out
+        self._left_at = 0.0
+        self._is_slow = False
         self._needs_reset = False
-        self.taken = 0
-        self.is_reused = False
+        self._begun = 0
+        self._unwritten: Batch | None = None  # whose journal has notes that are not flushed
+        self.deadline: float | None = None
+        self.idle_since = time.monotonic()
+        self.proven = False
+        self.refusal: RelayError | None = None
+        wire.listener = self
 
     @property
     def closed(self) -> bool:
         return self._wire.closed
 
     @property
-    def is_barren(self) -> bool:
-        """It was opened for this batch and ended before the relay took anything."""
-        return self.closed and not self.taken and not self.is_reused
+    def trouble(self) -> str:
+        return self._wire.trouble
 
-    @classmethod
-    async def open(
-        cls, relay: Relay, hello: str, timeouts: Timeouts, tls: ssl.SSLContext | None, wires: set[Wire]
-    ) -> "Connection":
-        """Connect, secure and sign in; its wire stands in `wires` while open. Raises RelayError: what failed."""
-        loop = asyncio.get_running_loop()
-        at_once = tls if relay.security == "tls" else None
-        try:
-            async with asyncio.timeout(timeouts.connect):
-                _, wire = await loop.create_connection(
-                    lambda: Wire(wires),
-                    relay.host,
-                    relay.port,
-                    ssl=at_once,
-                    server_hostname=relay.host if at_once else None,
-                )
-        except TimeoutError:
-            raise RelayError("The relay did not take the connection in time.") from None
-        except OSError as error:
-            raise RelayError(f"The relay could not be reached: {_brief(error)}.") from None
-        connection = cls(relay, hello, timeouts, wire)
-        try:
-            await connection._begin(tls)
-        except BaseException:
-            wire.abort()
-            raise
-        return connection
+    def holds(self, provider: str) -> bool:
+        """Whether a message to this provider is on its way here."""
+        return any(one and one.parcel.provider == provider for one in (self._asked, self._dotted, self._leaving))
 
-    async def deliver(self, parcel: Parcel, journal: Journal) -> Outcome | None:
-        """One transaction. None: this connection was stale before the relay saw anything of it; use another."""
-        refusal = self._cannot(parcel)
-        if refusal is not None:
-            return refusal
-        body = stuffed(parcel.data)
-        journal.begun(parcel.message_id)
-        try:
-            replies = await self._ask(parcel)
-        except LostError as lost:
-            return self._lost_asking(parcel, journal, lost)
-        reply, at_recipient = _first_refusal(replies)
-        if reply is None:
-            return await self._hand_over(parcel, journal, body)
-        if len(replies) == 3 and replies[2].code == 354:
-            await self._take_back()
-        outcome = self._refused(parcel, journal, reply, at_recipient)
-        await self._reset()
-        return outcome
+    def work(self) -> None:
+        """Begin with the next message, if there is one."""
+        self._begin()
+        self._flush()
+
+    def heard(self, replies: Sequence[Reply]) -> None:
+        for reply in replies:
+            if self._at == len(self._awaited):
+                self._wire.abort("The relay ended the connection.")  # 421 while idle: nothing else is unasked for
+                break
+            stage = self._awaited[self._at]
+            self._at += 1
+            if stage is _DOT:
+                self._final(reply)
+            elif reply.code == 421:
+                self._tired(reply)
+            elif stage is not _RSET and stage is not _LONE:
+                self._answers += 1
+                if stage is _DATA:
+                    self._is_lone = reply.code == 354
+                if self._refusal is None and not (self._is_lone if stage is _DATA else reply.is_good):
+                    self._refusal = (stage, reply)
+            if self._wire.closed:
+                break
+        else:
+            if self._at == len(self._awaited):
+                self._turn()
+        self._flush()
+
+    def writable(self) -> None:
+        if self._leaving is not None:
+            self._dot(self._leaving, b".\r\n")
+            self._flush()
+
+    def lost(self) -> None:
+        """Each message on its way gets what is true of it; the pool hears of the end last."""
+        dotted, leaving, asked = self._dotted, self._leaving, self._asked
+        self._dotted = self._leaving = self._asked = self.deadline = None
+        if dotted is not None:
+            self._settle(dotted, Result.UNKNOWN)
+        if leaving is not None:
+            self._settle(leaving, Result.DEFERRED)
+        if asked is not None:
+            if self._refusal is not None:
+                self._answered(asked, *self._refusal)
+            elif not self._answers and (self.proven or dotted is not None):
+                self._supply.back(asked)
+            else:
+                self._settle(asked, Result.DEFERRED)
+        self._flush()
+        self._supply.ended(self)
+
+    def check(self, now: float) -> None:
+        """The watchdog's look: what is overdue ends, what was idle too long says good-bye."""
+        if self.deadline is None:
+            if now - self.idle_since >= self._terms.timeouts.idle:
+                self.quit()
+        elif now > self.deadline:
+            self._wire.abort("The relay did not answer in time.")
 
     def quit(self) -> None:
         """Say good-bye without waiting for the answer."""
+        self.proven = True
         self._wire.write(b"QUIT\r\n")
         self._wire.close()
+        self._supply.ended(self)
 
-    def abort(self) -> None:
-        self._wire.abort()
+    def abort(self, why: str) -> None:
+        self._wire.abort(why)
 
-    async def _begin(self, tls: ssl.SSLContext | None) -> None:
-        try:
-            self._must(await self._reply(), "greeted us with", {220})
-            await self._greet()
-            if self._relay.security == "starttls" and tls is not None:
-                if "STARTTLS" not in self._offers:
-                    raise RelayError("The relay does not offer STARTTLS, and mail is not handed over in clear.")
-                self._must(await self._command("STARTTLS"), "refused STARTTLS:", {220})
-                await self._wire.start_tls(tls, self._relay.host, self._timeouts.connect)
-                await self._greet()
-            if self._relay.username:
-                await self._sign_in()
-        except LostError as lost:
-            raise RelayError(str(lost)) from None
-        except TimeoutError:
-            raise RelayError("The relay did not answer in time.") from None
-        except OSError as error:
-            raise RelayError(f"TLS with the relay failed: {_brief(error)}.") from None
-
-    async def _greet(self) -> None:
-        reply = await self._command(f"EHLO {self._hello}")
-        if reply.code in {500, 502}:
-            reply = await self._command(f"HELO {self._hello}")
-        self._must(reply, "refused our greeting:", {250})
-        offers = (line.partition(" ") for line in reply.text.upper().split("\n")[1:])
-        self._offers = {name: more for name, _, more in offers}
-
-    async def _sign_in(self) -> None:
-        if self._relay.security == "none" and self._relay.host not in LOOPBACK:
-            raise RelayError("The password would travel in clear: set the relay's security to starttls or tls.")
-        user, password = self._relay.username, self._relay.password.get_secret_value()
-        offered = self._offers.get("AUTH", "").split()
-        if "PLAIN" in offered:
-            reply = await self._command(f"AUTH PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}")
-        elif "LOGIN" in offered:
-            reply = await self._command("AUTH LOGIN")
-            for answer in (user, password):
-                if reply.code == 334:
-                    reply = await self._command(_base64(answer))
+    def _turn(self) -> None:
+        """All that was asked has been answered: go on."""
+        asked = self._asked
+        if asked is None:
+            self._begin()
+        elif self._refusal is not None:
+            self._asked = None
+            self._refused(asked, *self._refusal)
+        elif self._still:
+            stage, line = self._still.pop(0)
+            self._send(line, (stage,), asked.begun + self._terms.timeouts.command)
         else:
-            raise RelayError("The relay offers no way to sign in that we know (PLAIN, LOGIN).")
-        if reply.code != 235:
-            raise RelayError(f"The relay did not accept our sign-in ({reply.code} {reply.enhanced}).", reply.code)
+            self._asked = None
+            self._hand_over(asked)
 
-    async def _command(self, line: str) -> Reply:
-        self._wire.write(f"{line}\r\n".encode())
-        return await self._reply()
+    def _begin(self) -> None:
+        if self._needs_reset and not self._pipelining:
+            self._needs_reset = False
+            self._write(b"RSET\r\n", (_RSET,))
+        elif self._terms.most is not None and self._begun >= self._terms.most:
+            self.quit()
+        else:
+            self._write(b"", ())
 
-    async def _reply(self) -> Reply:
-        return (await self._wire.replies(1, self._timeouts.command))[0]
+    def _hand_over(self, flight: Flight) -> None:
+        """DATA was taken: the content, and its dot at once unless it is so big that the line may fail under it."""
+        now, seconds = time.monotonic(), self._terms.timeouts.command
+        if now > flight.begun + seconds:  # it stood behind a message that took the relay too long
+            self._supply.back(flight)
+            self._wire.abort("The relay did not answer in time.")
+            return
+        body = stuffed(flight.parcel.data)
+        if len(body) <= _BIG:
+            self._dot(flight, body + b".\r\n")
+            return
+        self._leaving = flight
+        self._send(body, (_DOT,), now + seconds)
+        if not self._wire.is_paused:
+            self.writable()
 
-    def _must(self, reply: Reply, did: str, codes: set[int]) -> None:
-        if reply.code not in codes:
-            raise RelayError(f"The relay {did} {scrubbed(reply)}", reply.code)
+    def _dot(self, flight: Flight, octets: bytes) -> None:
+        self._leaving = None
+        self._note(flight.batch).dotted(flight.parcel.message_id)
+        self._write(octets, (_DOT,), flight)
 
-    def _cannot(self, parcel: Parcel) -> Outcome | None:
-        """The outcome of a parcel this relay cannot be asked to take."""
-        for address in (parcel.mail_from, parcel.rcpt_to):
-            if not _SAFE.fullmatch(address) and (address or address is parcel.rcpt_to):
-                return _failed(parcel, "This is not an address that can be handed to a relay.")
-        if _needs_utf8(parcel) and "SMTPUTF8" not in self._offers:
-            return _failed(parcel, "The relay does not offer SMTPUTF8, which this address needs.")
-        if not parcel.data.isascii() and "8BITMIME" not in self._offers:
-            return _failed(parcel, "The relay does not offer 8BITMIME, which this mail needs.")
+    def _write(self, lead: bytes, stages: tuple[Stage, ...], dotting: Flight | None = None) -> None:
+        """Write `lead`, which `stages` answer, and the next message's commands behind it where they may travel along.
+
+        `dotting`: whose final dot `lead` holds. The kernel has the journal's notes before it has any of this.
+        """
+        following = self._next() if self._may_take(behind=bool(lead)) else None
+        self._flush()
+        if (dotting is not None and dotting.batch.failed) or (following is not None and following.batch.failed):
+            self._halt(dotting, following)
+            return
+        now = time.monotonic()
+        if following is not None:
+            following.begun = now
+            self._asked, self._answers, self._refusal, self._is_lone = following, 0, None, False
+            octets, group = self._opening_words()
+            lead, stages = lead + octets, stages + group
+        if dotting is not None:
+            self._dotted, self._left_at = dotting, now
+        if stages:
+            timeouts = self._terms.timeouts
+            self._send(lead, stages, now + (timeouts.command if dotting is None else timeouts.final))
+        else:
+            self._awaited, self._at, self.deadline, self.idle_since = (), 0, None, now
+            self._supply.idle(self)
+
+    def _send(self, octets: bytes, stages: tuple[Stage, ...], deadline: float) -> None:
+        self._awaited, self._at, self.deadline = stages, 0, deadline
+        self._wire.write(octets)
+
+    def _may_take(self, *, behind: bool) -> bool:
+        if not behind:
+            return True
+        most = self._terms.most
+        return self._pipelining and not self._is_slow and (most is None or self._begun < most)
+
+    def _next(self) -> Flight | None:
+        """The next message that this relay can be asked to take, noted in its journal as begun."""
+        while (flight := self._supply.take(self)) is not None:
+            try:
+                self._words = self._envelopes.commands(flight.parcel)
+            except UnfitError as error:
+                self._settle(flight, Result.FAILED, str(error))
+            else:
+                self._begun += 1
+                self._note(flight.batch).begun(flight.parcel.message_id)
+                return flight
         return None
 
-    async def _ask(self, parcel: Parcel) -> list[Reply]:
-        """MAIL, RCPT and DATA: in one round trip where PIPELINING is offered (RFC 2920), else one by one."""
-        size = f" SIZE={len(parcel.data)}" if "SIZE" in self._offers else ""
-        eight = "" if parcel.data.isascii() else " BODY=8BITMIME"
-        utf8 = " SMTPUTF8" if _needs_utf8(parcel) else ""
-        commands = [f"MAIL FROM:<{parcel.mail_from}>{size}{eight}{utf8}", f"RCPT TO:<{parcel.rcpt_to}>", "DATA"]
-        if "PIPELINING" in self._offers:
-            reset = ["RSET"] if self._needs_reset else []
+    def _opening_words(self) -> tuple[bytes, tuple[Stage, ...]]:
+        """What asks about the message just taken: all of it at once, or MAIL with the rest to follow one by one."""
+        if self._pipelining:
+            if not self._needs_reset:
+                return self._words, _GROUP
             self._needs_reset = False
-            self._wire.write("\r\n".join([*reset, *commands, ""]).encode())
-            try:
-                replies = await self._wire.replies(len(reset) + 3, self._timeouts.command)
-            except LostError as lost:
-                raise LostError(str(lost), lost.replies[len(reset) :]) from None
-            return replies[len(reset) :]
-        replies = []
-        for command in commands:
-            try:
-                replies.append(await self._command(command))
-            except LostError as lost:
-                raise LostError(str(lost), replies) from None
-            if not replies[-1].is_good:
-                break
-        return replies
+            return b"RSET\r\n" + self._words, (_RSET, *_GROUP)
+        mail, rcpt, data = self._words.splitlines(keepends=True)
+        self._still = [(_RCPT, rcpt), (_DATA, data)]
+        return mail, (_MAIL,)
 
-    def _lost_asking(self, parcel: Parcel, journal: Journal, lost: LostError) -> Outcome | None:
-        """Nothing was handed over. A refusal that did arrive before the loss is this parcel's answer."""
-        reply, at_recipient = _first_refusal(lost.replies)
-        if reply is not None and reply.code != 354:
-            return self._refused(parcel, journal, reply, at_recipient)
-        if not lost.replies and (self.is_reused or self.taken):
-            return None
-        return Outcome(parcel.message_id, Result.DEFERRED, reply=str(lost))
-
-    def _refused(self, parcel: Parcel, journal: Journal, reply: Reply, at_recipient: bool) -> Outcome | None:
-        self._needs_reset = True
-        if reply.code == 421:
-            self._wire.abort()
-            if self.is_reused or self.taken:
-                return None  # the relay only tired of this connection
-        outcome = judge(parcel, reply, at_recipient=at_recipient)
-        if outcome.result is Result.SENT:  # a good code where none of its kind belongs: trust nothing that follows
-            self._wire.abort()
-            outcome = Outcome(parcel.message_id, Result.DEFERRED, reply.code, reply=outcome.reply)
-        journal.replied(parcel.message_id, reply.code, outcome.reply)
-        return outcome
-
-    async def _hand_over(self, parcel: Parcel, journal: Journal, body: bytes) -> Outcome:
-        try:
-            if len(body) > _BIG:
-                self._wire.write(body)
-                body = b""
-                await self._wire.drain(self._timeouts.command)
-            if self._wire.closed:
-                raise LostError(self._wire.trouble, [])
-        except LostError as lost:
-            return Outcome(parcel.message_id, Result.DEFERRED, reply=str(lost))
-        journal.dotted(parcel.message_id)
-        self._wire.write(body + b".\r\n")
-        try:
-            reply = (await self._wire.replies(1, self._timeouts.final))[0]
-        except LostError as lost:
-            return Outcome(parcel.message_id, Result.UNKNOWN, reply=str(lost))
-        outcome = judge(parcel, reply)
-        journal.replied(parcel.message_id, reply.code, outcome.reply)
-        if reply.is_good:
-            self.taken += 1
-        elif reply.code == 421:
-            self._wire.abort()
-        return outcome
-
-    async def _reset(self) -> None:
-        """Clear a refused transaction at once where it cannot travel with the next one: MAIL FROM must never wait."""
-        if self.closed or "PIPELINING" in self._offers:
+    def _final(self, reply: Reply) -> None:
+        """The reply to the final dot; or to a body that is not yet whole, which then never will be."""
+        flight = self._dotted or self._leaving
+        if flight is None:
             return
-        self._needs_reset = False
-        try:
-            await self._command("RSET")
-        except LostError:
+        if 300 <= reply.code < 400 or (flight is self._leaving and reply.code < 400):
+            self._wire.abort("The relay answered out of turn.")
             return
-
-    async def _take_back(self) -> None:
-        """DATA was taken though nobody is to receive it: RFC 2920 §3.1 asks for a lone dot."""
-        self._wire.write(b".\r\n")
-        try:
-            await self._wire.replies(1, self._timeouts.command)
-        except LostError:
+        is_whole = flight is self._dotted
+        self._dotted = self._leaving = None
+        self.proven = True
+        outcome = judge(flight.parcel, reply, relay=self._terms.name)
+        self._note(flight.batch).replied(flight.parcel.message_id, reply.code, outcome.reply)
+        self._supply.done(flight, outcome)
+        if reply.code == 421 or not is_whole:
+            self._wire.abort()
             return
+        self._is_slow = time.monotonic() - self._left_at > _SLOW_SECONDS
+        if self._asked is not None:
+            self.deadline = self._asked.begun + self._terms.timeouts.command
 
+    def _tired(self, reply: Reply) -> None:
+        """421: the relay is done with this connection; said at once on a fresh one, with all of us."""
+        asked = self._asked
+        if asked is not None and self._refusal is None:
+            self._asked = None
+            if self.proven:
+                self._supply.back(asked)
+            else:
+                self.refusal = RelayError(reply.line, reply.code)
+                self._answered(asked, _MAIL, reply)
+        self._wire.abort()
 
-def stuffed(data: bytes) -> bytes:
-    """`data` as it goes over the wire: CRLF only, leading dots doubled (RFC 5321 §4.5.2), one CRLF at the end.
+    def _refused(self, flight: Flight, stage: Stage, reply: Reply) -> None:
+        self._still, self._needs_reset = [], True
+        self._answered(flight, stage, reply)
+        if reply.code < 400:  # a code where none of its kind belongs: trust nothing that follows
+            self._wire.abort()
+        elif self._is_lone:
+            self._write(b".\r\n", (_LONE,))  # RFC 2920 §3.1
+        else:
+            self._begin()
 
-    Bare CR or LF would let what one server reads as text be a command to the next ("SMTP smuggling").
-    """
-    if not (data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n")):
-        data = _BARE.sub(b"\r\n", data)
-    if not data.endswith(b"\r\n"):
-        data += b"\r\n"
-    if data.startswith(b"."):
-        data = b"." + data
-    return data.replace(b"\r\n.", b"\r\n..")
+    def _answered(self, flight: Flight, stage: Stage, reply: Reply) -> None:
+        """The relay's refusal is the outcome. One that reads as a yes is none, and no note must make it look so."""
+        self.proven = self.refusal is None
+        outcome = judge(flight.parcel, reply, at_recipient=stage is _RCPT, relay=self._terms.name)
+        if reply.code < 400:
+            outcome = replace(outcome, result=Result.DEFERRED)
+        else:
+            self._note(flight.batch).replied(flight.parcel.message_id, reply.code, outcome.reply)
+        self._supply.done(flight, outcome)
 
+    def _settle(self, flight: Flight, result: Result, why: str = "") -> None:
+        """An outcome of our own words, without the relay's."""
+        reply = why or self._wire.trouble
+        self._supply.done(flight, Outcome(flight.parcel.message_id, result, reply=reply, relay=self._terms.name))
 
-def _first_refusal(replies: Sequence[Reply]) -> tuple[Reply | None, bool]:
-    """The first reply of MAIL, RCPT, DATA that is no yes, and whether it was said of the recipient."""
-    for stage, reply in enumerate(replies):
-        if reply.code != 354 if stage == 2 else not reply.is_good:
-            return reply, stage == 1
-    return None, False
+    def _halt(self, *flights: Flight | None) -> None:
+        """The journal failed, so nothing of these may leave; the connection stands where no message could follow."""
+        self.proven = True
+        for flight in flights:
+            if flight is not None:
+                self._supply.back(flight)
+        self._wire.abort("The journal could not be written.")
 
+    def _note(self, batch: Batch) -> Batch:
+        """The batch whose journal is to be noted in; one that was noted in before is flushed first."""
+        if self._unwritten is not batch:
+            self._flush()
+            self._unwritten = batch
+        return batch
 
-def _needs_utf8(parcel: Parcel) -> bool:
-    return not (parcel.rcpt_to.isascii() and parcel.mail_from.isascii())
-
-
-def _failed(parcel: Parcel, why: str) -> Outcome:
-    return Outcome(parcel.message_id, Result.FAILED, reply=why)
-
-
-def _brief(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({error.verify_message})"
-    return os.strerror(error.errno) if error.errno else type(error).__name__
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+    def _flush(self) -> None:
+        if self._unwritten is not None:
+            self._unwritten.flush()
+            self._unwritten = None

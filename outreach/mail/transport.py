@@ -18,13 +18,17 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Parcel:
-    """One mail to one recipient. `decided`: time.monotonic() of the decision that it may go."""
+    """One mail to one recipient. `decided`: time.monotonic() of the decision that it may go.
+
+    `provider`: whose servers the recipient's mail ends at: gmail, microsoft, yahoo or other.
+    """
 
     message_id: int
     mail_from: str = field(repr=False)
     rcpt_to: str = field(repr=False)
     data: bytes = field(repr=False)
     decided: float
+    provider: str = "other"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Outcome:
     """`code`: the relay's final SMTP code, None where it gave none. `enhanced`: RFC 3463 code or "".
 
     `reply`: the relay's words (or ours), addresses masked. `bad_address`: the mailbox does not exist (5.1.1-type).
+    `relay`: the name of the relay that was asked, "" where none was or it has no name.
     """
 
     message_id: int
@@ -40,10 +45,15 @@ class Outcome:
     enhanced: str = ""
     reply: str = ""
     bad_address: bool = False
+    relay: str = ""
 
 
 class Journal(Protocol):
-    """A worker's local memory of how far each hand-off came. Called from the transport's own thread."""
+    """A worker's local memory of how far each hand-off came. Called from the transport's own threads.
+
+    Notes may wait for `flush`, which the transport calls before the octets they speak of are handed to the kernel,
+    and after each reply. Raises OSError where it cannot be written: then nothing more is begun.
+    """
 
     def begun(self, message_id: int) -> None:
         """MAIL FROM is about to be written."""
@@ -53,6 +63,9 @@ class Journal(Protocol):
 
     def replied(self, message_id: int, code: int, text: str) -> None:
         """The relay's final reply; addresses in `text` are masked."""
+
+    def flush(self) -> None:
+        """All that was noted so far is in the kernel when this returns, in one write."""
 
 
 Stop = Callable[[int], bool]

@@ -1,13 +1,16 @@
 """A worker's local memory of its hand-offs, read by the reaper when the worker is gone.
 
-One file a worker, locked (flock) while it lives; a line is written straight through to the kernel before MAIL FROM,
-before the final dot and after each reply, so it survives the worker's death at any point, though not the machine's:
-what it does not say counts only while the machine has not been restarted since (`boot`).
+One file a worker, locked (flock) while it lives; a line is in the kernel before MAIL FROM, before the final dot and
+after each reply, so it survives the worker's death at any point, though not the machine's: what it does not say counts
+only while the machine has not been restarted since (`boot`). Lines due at the same instant are one write, in the order
+of what they tell, so that any part of it that was written is true by itself.
 """
 
+import errno
 import fcntl
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,36 +27,50 @@ def boot() -> str:
 
 
 class WorkerJournal:
-    """The file of one living worker. Meets `mail.transport.Journal`."""
+    """The file of one living worker. Meets `mail.transport.Journal`; several threads may use it."""
 
     def __init__(self, folder: Path, worker: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.worker = worker
         self._path = folder / f"{worker}.journal"
         self._file = _locked(self._path)
-        self._write(f"boot {boot()}")
+        self._writing = threading.Lock()
+        self._lines: list[str] = []
+        self._head()
 
     def begun(self, message_id: int) -> None:
-        self._write(f"b {message_id}")
+        self._lines.append(f"b {message_id}\n")
 
     def dotted(self, message_id: int) -> None:
-        self._write(f"d {message_id}")
+        self._lines.append(f"d {message_id}\n")
 
     def replied(self, message_id: int, code: int, text: str) -> None:
-        self._write(f"r {message_id} {code} {' '.join(text.split())[:200]}")
+        if not text.isprintable():
+            text = " ".join(text.split())
+        self._lines.append(f"r {message_id} {code} {text[:200]}\n")
+
+    def flush(self) -> None:
+        """One write of all that was noted. Raises OSError, then too when the disk took only a part of it."""
+        with self._writing:
+            lines, self._lines = self._lines, []
+            if lines:
+                octets = "".join(lines).encode()
+                if os.write(self._file, octets) != len(octets):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def forget(self) -> None:
         """Start afresh: everything written so far is recorded in the database."""
         os.ftruncate(self._file, 0)
-        self._write(f"boot {boot()}")
+        self._head()
 
     def close(self) -> None:
         """End a worker that has recorded everything."""
         self._path.unlink(missing_ok=True)
         os.close(self._file)
 
-    def _write(self, line: str) -> None:
-        os.write(self._file, f"{line}\n".encode())
+    def _head(self) -> None:
+        self._lines = [f"boot {boot()}\n"]
+        self.flush()
 
 
 def _locked(path: Path) -> int:
@@ -97,7 +114,7 @@ def dead_journals(folder: Path) -> Iterator[DeadJournal]:
 
 
 def _read(path: Path) -> DeadJournal:
-    lines = path.read_text(errors="replace").splitlines()
+    *lines, _cut_off = path.read_text(errors="replace").split("\n")  # what has no end says nothing: `d 12` may be 123
     found = DeadJournal(path.stem, whole=bool(lines) and lines[0] == f"boot {boot()}")
     for line in lines[1:]:
         match line.split(" ", 3):
@@ -110,5 +127,5 @@ def _read(path: Path) -> DeadJournal:
             case ["r", number, code, *words]:
                 found.replies[int(number)] = (int(code), words[0] if words else "")
             case _:
-                continue  # a line cut off by the machine's death says nothing
+                continue
     return found

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from outreach.config import Relay
 from outreach.mail.smtp import SmtpTransport
-from outreach.mail.smtp_connection import Timeouts
+from outreach.mail.smtp_opening import Timeouts
 from outreach.mail.transport import Outcome, Parcel
 
 DROP = "DROP"
@@ -54,6 +54,9 @@ class Diary:
     def replied(self, message_id: int, code: int, text: str) -> None:
         self.entries.append((f"replied {code}", message_id))
         self.texts[message_id] = text
+
+    def flush(self) -> None:
+        pass
 
     def of(self, message_id: int) -> list[str]:
         return [word for word, number in self.entries if number == message_id]

@@ -26,7 +26,9 @@ def attempted(line: Line, world: World, author: int, worker: str) -> tuple[int, 
 
 
 def _die(folder: Path, worker: str, write: Callable[[WorkerJournal], None]) -> None:
-    write(WorkerJournal(folder, worker))  # the process ends without closing it: its lock goes with it
+    journal = WorkerJournal(folder, worker)
+    write(journal)
+    journal.flush()  # the process ends without closing it: its lock goes with it
 
 
 def leave_journal(line: Line, worker: str, write: Callable[[WorkerJournal], None]) -> None:

@@ -1,0 +1,182 @@
+"""All conversations with one relay: opened as messages wait, kept between batches, given up when it is no use.
+
+Everything here happens in one event loop's thread.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import cast
+
+from outreach.config import Relay
+from outreach.mail.smtp_batch import Flight, put_back
+from outreach.mail.smtp_connection import Connection, Terms
+from outreach.mail.smtp_opening import Opening, Timeouts, tls_context
+from outreach.mail.smtp_wire import RelayError, Wire
+from outreach.mail.transport import Outcome, Result
+
+WINDOW_SECONDS = 2.0  # a decision older than this is decided again (promise 3)
+
+_BARREN = 3  # fresh connections in a row, lost before they were of use, after which the relay is given up
+_FAREWELL_SECONDS = 1.0
+_CROWDED_SECONDS = 60.0
+
+
+class Pool:
+    """The conversations with `relay`. Meets `smtp_connection.Supply`.
+
+    `hello`: the name we greet with. `window`: seconds a decision stays good.
+    """
+
+    def __init__(self, name: str, relay: Relay, hello: str, timeouts: Timeouts, window: float) -> None:
+        self.name = name
+        self.relay = relay
+        self._opening = Opening(relay, hello, timeouts, tls_context(relay))
+        self._terms = Terms(name, timeouts, relay.message_cap, relay.dsn)
+        self._window = window
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Flight] = deque()
+        self._wires: set[Wire] = set()
+        self._open: set[Connection] = set()
+        self._idle: list[Connection] = []
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._barren = 0
+        self._refusal: RelayError | None = None
+        self._crowd, self._crowded_until = relay.connections, 0.0
+        self._closing = False
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._look_seconds = max(0.05, min(1.0, timeouts.command / 4, timeouts.final / 4))
+
+    def add(self, flights: Sequence[Flight]) -> None:
+        """Carry these; each batch tries the relay anew."""
+        self._waiting.extend(flights)
+        self._refusal, self._barren = None, 0
+        self._pump()
+
+    def take(self, connection: Connection) -> Flight | None:  # noqa: ARG002  limits ask whose it is
+        now = time.monotonic()
+        while self._waiting:
+            flight = self._waiting.popleft()
+            parcel = flight.parcel
+            if now - parcel.decided <= self._window and not flight.batch.stops(parcel.message_id):
+                return flight
+            self.done(flight, put_back(flight))
+        return None
+
+    def done(self, flight: Flight, outcome: Outcome) -> None:
+        if flight.batch.done(outcome):
+            self._loop.call_soon(flight.batch.finish)  # once the journal is written
+
+    def back(self, flight: Flight) -> None:
+        if flight.batch.failed:
+            self.done(flight, put_back(flight))
+        else:
+            self._waiting.appendleft(flight)
+
+    def idle(self, connection: Connection) -> None:
+        self._idle.append(connection)
+
+    def ended(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if connection.proven:
+            self._barren, self._refusal = 0, None
+        else:
+            self._barren += 1
+            if connection.refusal is not None or self._barren >= _BARREN:
+                self._refusal = connection.refusal or RelayError(connection.trouble)
+        self._pump()
+
+    async def close(self) -> None:
+        """Say good-bye on every idle connection; what is still on its way elsewhere is cut off."""
+        self._closing = True
+        for task in list(self._attempts):
+            task.cancel()
+        for connection in list(self._idle):
+            connection.quit()
+        for connection in list(self._open):
+            connection.abort("We ended the connection.")
+        self._give_up(None)
+        for _ in range(2):
+            if self._wires:
+                await asyncio.wait([wire.ended for wire in self._wires], timeout=_FAREWELL_SECONDS)
+            for wire in list(self._wires):
+                wire.drop()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+
+    def _pump(self) -> None:
+        """Bring waiting messages and connections together."""
+        if self._closing:
+            return
+        ready, self._idle = self._idle, []
+        for connection in ready:
+            if self._waiting:
+                connection.proven = True  # it may have gone stale: its end says nothing of the relay
+                connection.work()
+            else:
+                self._idle.append(connection)
+        if self._refusal is None:
+            room = self._most_open() - len(self._open) - len(self._attempts)
+            for _ in range(min(room, len(self._waiting) - len(self._attempts))):
+                task = self._loop.create_task(self._attempt())
+                self._attempts.add(task)
+                task.add_done_callback(self._attempts.discard)
+        elif self._waiting and not self._open and not self._attempts:
+            self._give_up(self._refusal)
+
+    def _most_open(self) -> int:
+        """As many as may be open: fewer for a while after the relay would not have another."""
+        if time.monotonic() > self._crowded_until:
+            self._crowd = self.relay.connections
+        return self._crowd
+
+    async def _attempt(self) -> None:
+        try:
+            wire, offers = await self._opening.open(self._wires)
+        except RelayError as error:
+            self._unopened(error)
+        except Exception as error:
+            self._unopened(RelayError(f"The relay could not be used: {type(error).__name__}."))
+        else:
+            self._attempts.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            connection = Connection(wire, offers, self, self._terms)
+            self._open.add(connection)
+            connection.work()
+            if self._watchdog is None:
+                self._look()
+
+    def _unopened(self, error: RelayError) -> None:
+        self._attempts.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        if self._open:
+            self._crowd, self._crowded_until = len(self._open), time.monotonic() + _CROWDED_SECONDS
+        else:
+            self._refusal = error
+        self._pump()
+
+    def _give_up(self, error: RelayError | None) -> None:
+        while self._waiting:
+            flight = self._waiting.popleft()
+            if error is None or flight.batch.failed:
+                self.done(flight, put_back(flight))
+            elif flight.batch.adrift is not None:
+                flight.batch.adrift(flight, error)
+            else:
+                self.done(flight, deferred(flight, error, self.name))
+
+    def _look(self) -> None:
+        """The one timer: looks at every connection now and then, as long as there is one."""
+        self._watchdog = None
+        now = time.monotonic()
+        for connection in list(self._open):
+            connection.check(now)
+        if self._open:
+            self._watchdog = self._loop.call_later(self._look_seconds, self._look)
+
+
+def deferred(flight: Flight, error: RelayError, relay: str) -> Outcome:
+    """Never begun, since no relay could be used."""
+    return Outcome(flight.parcel.message_id, Result.DEFERRED, error.code, reply=str(error), relay=relay)
