@@ -1,0 +1,78 @@
+"""`python -m bench.peers`: the same mail to the same list through GNU Mailman 3, django-newsletter and this product.
+
+The peers come from PyPI, each into an environment of its own. Each has the same readers and sends the same words, as
+text and as HTML, with the reader's name and an unsubscribe link of their own, about 10 kB a mail, into the same
+smtp-sink. A few mails of each peer are read before anything is timed; then the three take turns. A rate is messages a
+second from "send" to the relay having the last one; starting up and filling lists count for nobody. The peers' lists
+are short, for they are slow; a run over a quarter of each list shows that the rate does not hang on its length. Prints
+`peers ratio=… mailman=… newsletter=… ours=…`: median messages a second, and ours in the faster peer's.
+"""
+
+import argparse
+import signal
+import statistics
+import sys
+from pathlib import Path
+
+from bench.peers import letter, ours
+from bench.peers.arrivals import caught
+from bench.peers.mailman import Mailman
+from bench.peers.newsletter import Newsletter
+from bench.servers import folder, sink
+
+_FEW = 20
+_PART = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--readers", type=int, default=1_000, help="of a peer's list")
+    parser.add_argument("--ours", type=int, default=20_000, help="readers of ours")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    with folder() as place:
+        mailman, newsletter = Mailman(place / "mailman"), Newsletter(place)
+        for count in (_FEW, options.readers // _PART, options.readers):
+            mailman.make_list(count)
+        _read_a_few(mailman, newsletter, place)
+        with sink() as into, mailman.running(into.port):
+            part = _in_turn(mailman, newsletter, into.port, options.readers // _PART, options.ours // _PART, 1)
+            told = ", ".join(f"{name} {seen[0]:,.0f}/s" for name, seen in part.items())
+            print(f"over a quarter of each list: {told}", flush=True)
+            rates = _in_turn(mailman, newsletter, into.port, options.readers, options.ours, options.repeats)
+    for name, seen in rates.items():
+        print(f"{name}: median {statistics.median(seen):,.0f}/s, spread {min(seen):,.0f} to {max(seen):,.0f}")
+    middle = {name: statistics.median(seen) for name, seen in rates.items()}
+    ratio = middle["ours"] / max(middle["mailman"], middle["newsletter"])
+    print(f"peers ratio={ratio:.1f} " + " ".join(f"{name}={rate:.0f}" for name, rate in middle.items()))
+
+
+def _read_a_few(mailman: Mailman, newsletter: Newsletter, place: Path) -> None:
+    people = letter.readers(_FEW)
+    with caught(place / "newsletter-mails") as catch:
+        newsletter.send(_FEW, catch.sink.port)
+        print(f"newsletter: {catch.look(people)} octets a mail", flush=True)
+    with caught(place / "mailman-mails") as catch, mailman.running(catch.sink.port):
+        mailman.send(_FEW)
+        print(f"mailman: {catch.look(people)} octets a mail", flush=True)
+
+
+def _in_turn(
+    mailman: Mailman, newsletter: Newsletter, port: int, theirs: int, our_readers: int, repeats: int
+) -> dict[str, list[float]]:
+    """Messages a second of each, `repeats` times one after the other, when ours has warmed up once."""
+    rates: dict[str, list[float]] = {"mailman": [], "newsletter": [], "ours": []}
+    with ours.running(port, our_readers) as product:
+        product.send(our_readers)
+        print(f"ours: {product.octets} octets a mail, {our_readers} readers", flush=True)
+        for _ in range(repeats):
+            rates["mailman"].append(theirs / mailman.send(theirs))
+            rates["newsletter"].append(theirs / newsletter.send(theirs, port))
+            rates["ours"].append(our_readers / product.send(our_readers))
+            print("  " + ", ".join(f"{name} {seen[-1]:,.0f}/s" for name, seen in rates.items()), flush=True)
+    return rates
+
+
+if __name__ == "__main__":
+    main()
