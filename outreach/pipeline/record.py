@@ -37,9 +37,9 @@ def record_outcomes(ctx: Context, worker: str, facts: Mapping[int, Facts], outco
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         ends = {one.message_id: _settled(one, facts[one.message_id], now) for one in outcomes}
-        written = settle(conn, now, [end for end in ends.values() if end is not None], "attempted", facts)
+        written = settle(conn, now, [end for end in ends.values() if end is not None], "attempted", facts, worker)
         for outcome in outcomes:
-            if ends[outcome.message_id] is None and _again(conn, now, outcome, facts[outcome.message_id]):
+            if ends[outcome.message_id] is None and _again(conn, now, outcome, facts[outcome.message_id], worker):
                 written.add(outcome.message_id)
         mine = [one for one in outcomes if one.message_id in written]
         add_attempts(conn, [_ended(one, facts[one.message_id], worker, now) for one in mine])
@@ -69,16 +69,17 @@ def _settled(outcome: Outcome, facts: Facts, now: int) -> Settled | None:
     return None
 
 
-def _again(conn: Connection, now: int, outcome: Outcome, facts: Facts) -> bool:
+def _again(conn: Connection, now: int, outcome: Outcome, facts: Facts, worker: str) -> bool:
     """Back into the queue. False when the message is not in our hands any more."""
     if outcome.result is Result.PUT_BACK:
-        return bool(release(conn, [facts.id], begun=False))
+        return bool(release(conn, [facts.id], worker, begun=False))
     due = now + retry_delay(facts.attempts, reached=outcome.code is not None)
-    if not release(conn, [facts.id], begun=True, due=due):
+    if not release(conn, [facts.id], worker, begun=True, due=due):
         return False
-    if outcome.code is not None:
+    if outcome.code is not None or outcome.result is Result.UNKNOWN:
+        kind = "unknown" if outcome.result is Result.UNKNOWN else "deferred"
         body = {"attempt": facts.attempts, "code": outcome.code, "due": due}
-        entry = Entry(kind="message.deferred", actor="engine", contact=facts.contact, topic=facts.topic,
+        entry = Entry(kind=f"message.{kind}", actor="engine", contact=facts.contact, topic=facts.topic,
                       campaign=facts.campaign, message=facts.ref, body=body)  # fmt: skip
         record(conn, now, entry)
     return True

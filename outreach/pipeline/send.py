@@ -25,7 +25,7 @@ from outreach.pipeline.reap import reap_dead
 from outreach.pipeline.record import keep_evidence, record_outcomes
 from outreach.services.context import Context
 from outreach.services.controller import ready_for_real_mail
-from outreach.store.messages import due_express, due_lanes
+from outreach.store.messages import due_express, due_lanes, release_all
 
 log = structlog.get_logger()
 
@@ -91,6 +91,7 @@ class Worker:
         self._look_again = 0.0
         self._asked = 0.0
         self._is_held_back = True
+        self._is_unsure = False
 
     def run(self, nudged: threading.Event | None = None, idle_seconds: float = _IDLE_SECONDS) -> None:
         """Until `stopping` is set; what is begun by then is finished, the rest put back.
@@ -112,13 +113,18 @@ class Worker:
                     nudged.clear()
         finally:
             self.carrier.close()
-        journal.close()
+        if not self._is_unsure:  # else it is left to the reaper, which returns what was taken and never begun
+            journal.close()
 
     def round(self, journal: WorkerJournal) -> bool:
         """One batch through all its steps. False when nothing was due."""
+        if self._is_unsure:
+            self._let_go()
         if self._held_back():
             return False
+        self._is_unsure = True
         claimed = self._claim()
+        self._is_unsure = False
         if not claimed.facts:
             return claimed.found > 0
         began = time.monotonic()
@@ -135,6 +141,12 @@ class Worker:
         journal.forget()
         self._rest(tried)
         return True
+
+    def _let_go(self) -> None:
+        """Return what the last round took in a commit whose answer was lost: nobody else would touch it in time."""
+        with self.ctx.db.transaction() as conn:
+            release_all(conn, self.name)
+        self._is_unsure = False
 
     def _claim(self) -> Claimed:
         """The next batch: of the lane we are in while it lasts, else of the first that has something due."""

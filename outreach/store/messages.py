@@ -110,14 +110,29 @@ def put_off(conn: Connection, due: Mapping[int, int]) -> None:
         conn.execute(query, {"ids": bound(conn, ids), "due": instant})
 
 
-def release(conn: Connection, ids: Sequence[int], *, begun: bool, due: int | None = None) -> set[int]:
-    """Return attempted messages to the queue; one that was never begun had no attempt. Returns those that were."""
+def release(conn: Connection, ids: Sequence[int], worker: str, *, begun: bool, due: int | None = None) -> set[int]:
+    """Return messages `worker` is attempting to the queue; one that was never begun had no attempt.
+
+    Returns those that were; what another worker has taken up meanwhile is left alone.
+    """
     query = text(
         "UPDATE message SET state = 'planned', worker = NULL, lease = NULL, due = COALESCE(:due, due), "
-        f"attempts = attempts - :unused WHERE {among(conn, 'id')} AND state = 'attempted' RETURNING id"
+        f"attempts = attempts - :unused WHERE {among(conn, 'id')} AND {_HELD} RETURNING id"
     )
-    params = {"ids": bound(conn, ids), "due": due, "unused": 0 if begun else 1}
+    params = {"ids": bound(conn, ids), "worker": worker, "due": due, "unused": 0 if begun else 1}
     return set(conn.execute(query, params).scalars())
+
+
+def release_all(conn: Connection, worker: str) -> int:
+    """Return whatever `worker` took and knows nothing of, as the answer to its commit was lost. Returns how many."""
+    query = text(
+        "UPDATE message SET state = 'planned', worker = NULL, lease = NULL, attempts = attempts - 1 "
+        f"WHERE lease IS NOT NULL AND {_HELD}"
+    )
+    return conn.execute(query, {"worker": worker}).rowcount
+
+
+_HELD = "state = 'attempted' AND worker = :worker"
 
 
 @dataclass(frozen=True)
@@ -133,32 +148,46 @@ class Settled:
 
 
 def settle(
-    conn: Connection, now: int, settled: Sequence[Settled], from_state: str, known: Mapping[int, Facts] | None = None
+    conn: Connection,
+    now: int,
+    settled: Sequence[Settled],
+    from_state: str,
+    known: Mapping[int, Facts] | None = None,
+    worker: str | None = None,
 ) -> set[int]:
     """Move messages from `from_state` to a final one and write the entry of each in the same transaction.
 
     A message that has left `from_state` meanwhile (another worker's reaper was quicker) is left alone. Returns the
-    others. `known`: their facts, where the caller has them already.
+    others. `known`: their facts, where the caller has them already; `worker`: who must be the one that attempts them.
     """
     if not settled:
         return set()
     moved: set[int] = set()
     for ends in {(one.state, one.reason, one.counted) for one in settled}:
         ids = [one.id for one in settled if (one.state, one.reason, one.counted) == ends]
-        moved |= _move(conn, now, ids, from_state, *ends)
+        moved |= _move(conn, now, ids, from_state, worker, *ends)
     known = facts_of(conn, moved) if known is None else known
     record(conn, now, *(_settlement(one, known[one.id]) for one in settled if one.id in moved))
     return moved
 
 
 def _move(
-    conn: Connection, now: int, ids: Sequence[int], from_state: str, state: str, reason: str | None, counted: int | None
+    conn: Connection,
+    now: int,
+    ids: Sequence[int],
+    from_state: str,
+    worker: str | None,
+    state: str,
+    reason: str | None,
+    counted: int | None,
 ) -> set[int]:
+    mine = "" if worker is None else " AND worker = :worker"
     query = text(
         "UPDATE message SET state = :state, reason = :reason, counted = :counted, settled = :now, worker = NULL, "
-        f"lease = NULL WHERE {among(conn, 'id')} AND state = :from_state RETURNING id"
+        f"lease = NULL WHERE {among(conn, 'id')} AND state = :from_state{mine} RETURNING id"
     )
     values = {"state": state, "reason": reason, "counted": counted, "now": now, "from_state": from_state}
+    values |= {} if worker is None else {"worker": worker}
     return set(conn.execute(query, {"ids": bound(conn, ids), **values}).scalars())
 
 

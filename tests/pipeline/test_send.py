@@ -239,6 +239,7 @@ def test_a_confirmation_without_a_reply_is_simply_sent_once_more(line: Line, wor
         line.pass_hours(1)
     assert len(line.relay.taken) == 2
     assert line.states()[person.id][0] == "unknown"
+    assert [entry["attempt"] for entry in line.entries("message.unknown")] == [1, 2]
 
 
 def test_confirmations_have_a_worker_that_no_campaign_keeps_busy(line: Line, world: World, author: int) -> None:
