@@ -88,6 +88,8 @@ class Slot:
 
 def escape(value: str, place: Place) -> str:
     """`value` made harmless for `place`, and one line whatever it held."""
+    if value.isalnum() and value.isascii():
+        return value
     if not (value.isascii() and value.isprintable()):
         value = _UNSEEN.sub("", _BREAKS.sub(" ", value)).encode("utf-8", "replace").decode()
     if place is Place.HTML:

@@ -39,7 +39,7 @@ def lay_out(parts: Sequence[Part]) -> list[bytes | Gap]:
     """Texts as octets with CRLF, broken so that whatever `fit` makes of a value may stand in the gaps between them."""
     laid: list[bytes | Gap] = []
     column = 0
-    for part in parts:
+    for place, part in enumerate(parts):
         if isinstance(part, Gap):
             if column + part.room > _MOST:
                 laid.append(_SOFT)
@@ -47,7 +47,10 @@ def lay_out(parts: Sequence[Part]) -> list[bytes | Gap]:
             column += part.room
             laid.append(part)
         else:
-            octets, column = _broken(quote(part), column)
+            quoted = quote(part)
+            if quoted.endswith(b"=20") and _runs_on(parts[place + 1 :]):
+                quoted = quoted[:-3] + b" "
+            octets, column = _broken(quoted, column)
             laid.append(octets)
     return laid
 
@@ -61,6 +64,12 @@ def fit(value: str, room: int) -> bytes:
     if len(octets) <= room:
         return octets
     return b"".join((_SOFT, _broken(octets, 0)[0], _SOFT))
+
+
+def _runs_on(rest: Sequence[Part]) -> bool:
+    """Whether the line goes on behind a gap, so that a space before it is not the line's last if the value is empty."""
+    after = rest[1] if len(rest) > 1 else ""
+    return isinstance(after, str) and after[:1] not in {"", "\n", "\r"}
 
 
 def _broken(quoted: bytes, column: int) -> tuple[bytes, int]:

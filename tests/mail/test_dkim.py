@@ -1,6 +1,7 @@
-"""DKIM signatures, checked by dkimpy."""
+"""DKIM signatures, checked by dkimpy and by Mail::DKIM, which knows no Ed25519."""
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,9 +17,11 @@ from hypothesis import strategies as st
 
 from outreach.domain.errors import SettingsError
 from outreach.mail import dkim
-from outreach.mail.compose import Sender, compose
-from outreach.mail.content import Filled
-from tests.mail.test_compose import CAMPAIGN, FILLED, FOOTER, SYSTEM
+from outreach.mail.compose import Form, Sender, compose
+from outreach.mail.content import Filled, Prepared
+from tests.mail.perl import VERIFY, Perl
+from tests.mail.test_compose import CAMPAIGN, FILLED, FOOTER, NOW, SYSTEM, TOPIC
+from tests.mail.test_skeleton import BLANK_FOOTER, EVERYWHERE, FIELDS, ONLY_THE_FOOTER
 
 RSA = dkim.Signer("example.org", "r1", dkim.load_key(dkim.make_key()))
 ED25519 = dkim.Signer("example.org", "e1", dkim.load_key(dkim.make_key("ed25519")))
@@ -57,6 +60,18 @@ def verifies(octets: bytes, which: int = 0) -> bool:
         return False
 
 
+@pytest.fixture(scope="module")
+def mail_dkim() -> Iterator[Perl]:
+    records = {f"{one.selector}._domainkey.{one.domain}": dkim.dns_record(one.key) for one in (RSA, ED25519)}
+    with Perl(VERIFY, json.dumps(records)) as running:
+        yield running
+
+
+def campaign_letter(prepared: Prepared, fields: dict[str, str]) -> bytes:
+    form = Form(prepared, SIGNED, TOPIC, BLANK_FOOTER)
+    return form.write("a@b.org", "m1@b.org", NOW, why="w1", stop="s1", reference="R1", fields=fields)
+
+
 def signed(**changes: object) -> bytes:
     return compose(replace(CAMPAIGN, sender=SIGNED, **changes), FILLED, FOOTER)  # type: ignore[arg-type]
 
@@ -66,6 +81,32 @@ def test_both_signatures_of_any_mail_verify(subject: str, text: str, html: str) 
     octets = compose(replace(SYSTEM, sender=SIGNED), Filled(subject, "", html, text))
     assert verifies(octets, 0)
     assert verifies(octets, 1)
+
+
+@given(fields=FIELDS)
+def test_both_signatures_of_any_campaign_letter_verify(mail_dkim: Perl, fields: dict[str, str]) -> None:
+    octets = campaign_letter(EVERYWHERE, fields)
+    assert verifies(octets, 0)
+    assert verifies(octets, 1)
+    assert mail_dkim.ask(octets)["r1"] == "pass"
+
+
+def test_letters_that_are_the_same_up_to_their_foot_verify_each(mail_dkim: Perl) -> None:
+    for octets in (campaign_letter(ONLY_THE_FOOTER, {}), campaign_letter(ONLY_THE_FOOTER, {})):
+        assert verifies(octets, 0)
+        assert verifies(octets, 1)
+        assert mail_dkim.ask(octets)["r1"] == "pass"
+
+
+def test_a_second_verifier_sees_what_was_changed_on_the_way(mail_dkim: Perl) -> None:
+    octets = signed()
+    assert mail_dkim.ask(octets)["r1"] == "pass"
+    for was, becomes in ((b"Subject: Hello", b"Subject: Hallo"), (b"One-Click", b"Two-Click"), (b"body", b"bodies")):
+        assert "fail" in mail_dkim.ask(octets.replace(was, becomes, 1))["r1"]
+    assert (
+        "fail"
+        in mail_dkim.ask(octets.replace(b"\r\nList-Unsubscribe: ", b"\r\nList-Id: x\r\nList-Unsubscribe: "))["r1"]
+    )
 
 
 def test_both_unsubscribe_headers_are_covered_and_nothing_is_left_open() -> None:
