@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from outreach.domain.errors import InvalidInputError
 from outreach.store.bulk import insert_rows, next_ids
+from outreach.store.schema import random_ref
 from outreach.store.schema.audit import audit_entry, audit_pending
 
 _COLUMNS = ("id", "nonce", "at", "kind", "actor", "contact", "topic", "campaign", "message", "body")
@@ -55,6 +56,27 @@ def record(connection: Connection, at: int, *entries: Entry) -> None:
     ]
     insert_rows(connection, audit_entry, _COLUMNS, rows)
     insert_rows(connection, audit_pending, ("entry",), [(identity,) for identity in ids])
+
+
+def record_selected(connection: Connection, at: int, entries: str, params: Mapping[str, Any]) -> None:
+    """Insert an entry for each row of the query `entries`, within the database: for slices of thousands.
+
+    The query yields kind, actor, contact, topic, campaign, message, body; the body is canonical JSON already.
+    """
+    nonce = random_ref().compile(dialect=connection.dialect)
+    insert = (
+        "INSERT INTO audit_entry (nonce, at, kind, actor, contact, topic, campaign, message, body) "
+        f"SELECT {nonce}, :at, kind, actor, contact, topic, campaign, message, body FROM ({entries}) AS chosen"
+    )
+    if connection.dialect.name == "postgresql":
+        queue = f"WITH made AS ({insert} RETURNING id) INSERT INTO audit_pending (entry) SELECT id FROM made"
+        connection.execute(text(queue), {**params, "at": at})
+        return
+    last = connection.execute(text("SELECT COALESCE(MAX(id), 0) FROM audit_entry")).scalar_one()
+    connection.execute(text(insert), {**params, "at": at})
+    connection.execute(
+        text("INSERT INTO audit_pending (entry) SELECT id FROM audit_entry WHERE id > :last"), {"last": last}
+    )
 
 
 def _body(entry: Entry) -> str:

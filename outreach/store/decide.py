@@ -22,7 +22,7 @@ GATE_LIST = ", ".join(f"'{reason}'" for reason in sorted(GATES))
 _COUNTED_LIST = ", ".join(f"'{state}'" for state in sorted(COUNTED))
 _CAPPED = "(m.kind <> 'service' OR m.origin = 'invitation')"
 _PROMOTIONAL = "(m.kind = 'promotional' OR m.origin = 'invitation')"
-_OF_TOPIC = "(m.origin = 'campaign' AND m.topic = k.topic)"
+_OF_TOPIC = "(m.topic = k.topic AND m.origin = 'campaign')"
 
 _PERSON = """
   c.id AS contact, c.mailbox, c.provider, c.timezone AS zone, c.address_key, mb.mailbox_key,
@@ -122,8 +122,10 @@ FROM ({chosen}) k"""
 
 _RANKS = " ".join(f"WHEN '{bar}' THEN {rank}" for rank, bar in enumerate(BARS))
 _NAMES = " ".join(f"WHEN {rank} THEN '{bar}'" for rank, bar in enumerate(BARS))
-_BARRED = f"""(SELECT CASE MIN(CASE s.kind {_RANKS} END) {_NAMES} END
-    FROM suppression s WHERE s.lifted IS NULL AND s.key IN (k.address_key, k.mailbox_key))"""
+_BARS_OF = "FROM suppression s WHERE s.lifted IS NULL AND s.key"
+_BARRED = f"""CASE
+    WHEN EXISTS (SELECT 1 {_BARS_OF} = k.address_key) OR EXISTS (SELECT 1 {_BARS_OF} = k.mailbox_key) THEN
+      (SELECT CASE MIN(CASE s.kind {_RANKS} END) {_NAMES} END {_BARS_OF} IN (k.address_key, k.mailbox_key)) END"""
 
 _UNASKED = """CASE
     WHEN k.consent_state IS NULL OR k.consent_state NOT IN ('granted', 'withdrawn', 'expired', 'paused')
@@ -141,7 +143,7 @@ _GIVEN = f"""(SELECT COUNT(*) FROM message m WHERE m.mailbox = k.mailbox AND m.i
 def _counts(which: str, window: str | int) -> str:
     """How many messages take a place of this cap now: they reserve, or were counted within the window."""
     opened = f":now - CAST({window} AS BIGINT) * {SECOND}" if isinstance(window, str) else f":now - {window * SECOND}"
-    return f"COUNT(*) FILTER (WHERE {which} AND (m.counted IS NULL OR m.counted > {opened}))"
+    return f"COUNT(*) FILTER (WHERE (m.counted IS NULL OR m.counted > {opened}) AND {which})"
 
 
 def load_rule(connection: Connection) -> Rule:

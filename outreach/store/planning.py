@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from outreach.domain.eligibility import GATES
 from outreach.domain.frequency import quiet_until
-from outreach.store.audit import record
+from outreach.store.audit import record_selected
 from outreach.store.bulk import among, bound
 from outreach.store.decide import AUDIENCE, GATE_LIST, MESSAGES, Rule
-from outreach.store.messages import settled_entry
 from outreach.store.schema import random_ref
 from outreach.store.segment import segment_sql
 
@@ -118,21 +117,18 @@ def last_message(connection: Connection) -> int:
 
 def record_withheld(connection: Connection, now: int, plan: Mapping[str, Any], after: int) -> dict[str, int]:
     """An audit entry for each message of `plan` withheld after message `after`; returns how many by state or reason."""
-    since = "x.id > :after AND x.id <= :last AND x.campaign = :campaign"
-    params = {"campaign": plan["id"], "after": after, "last": last_message(connection)}
-    counted = text(f"SELECT x.state, x.reason, COUNT(*) AS n FROM message x WHERE {since} GROUP BY x.state, x.reason")
+    params = {"after": after, "last": last_message(connection), "campaign": plan["id"]}
+    since = "x.id > :after AND x.id <= :last AND x.campaign - :campaign = 0"  # found by id alone, which is quick
     counts: dict[str, int] = {}
-    for row in connection.execute(counted, params):
-        name = row.reason if row.state == "withheld" else row.state
-        counts[name] = counts.get(name, 0) + row.n
-    withheld = text(
-        "SELECT x.ref, x.reason, c.ref AS contact, t.ref AS topic, p.ref AS campaign FROM message x "
-        "JOIN contact c ON c.id = x.contact JOIN campaign p ON p.id = x.campaign JOIN topic t ON t.id = x.topic "
-        f"WHERE {since} AND x.state = 'withheld'"
-    )
-    record(
-        connection, now, *(settled_entry("withheld", row.reason, row) for row in connection.execute(withheld, params))
-    )
+    counted = text(f"SELECT x.state, x.reason, COUNT(*) AS n FROM message x WHERE {since} GROUP BY x.state, x.reason")
+    for state, reason, n in connection.execute(counted, params):
+        name = reason if state == "withheld" else state
+        counts[name] = counts.get(name, 0) + n
+    entries = f"""SELECT 'message.withheld' AS kind, 'engine' AS actor, c.ref AS contact, t.ref AS topic,
+    p.ref AS campaign, x.ref AS message, '{{"reason":"' || x.reason || '","state":"withheld"}}' AS body
+  FROM message x JOIN contact c ON c.id = x.contact JOIN topic t ON t.id = x.topic JOIN campaign p ON p.id = x.campaign
+  WHERE {since} AND x.state = 'withheld' ORDER BY x.id"""
+    record_selected(connection, now, entries, params)
     return counts
 
 
@@ -142,8 +138,9 @@ def forecast(connection: Connection, rule: Rule, plan: Mapping[str, Any], now: i
     query = f"""WITH {verdict}
 SELECT kind, reason, zone, quiet_from, quiet_to, COUNT(*) AS people FROM verdict GROUP BY 1, 2, 3, 4, 5"""
     totals: dict[tuple[str, str], tuple[int, int]] = {}
+    ends = _Ends(now)
     for row in connection.execute(text(query), params | {"now": now}):
-        due = now + RECHECK if row.reason else due_at(row, now)
+        due = now + RECHECK if row.reason else ends[row.kind, row.zone, row.quiet_from, row.quiet_to]
         is_later = row.reason in GATES and (plan["later_until"] or 0) > now
         state = "waiting" if is_later else "withheld" if row.reason else "planned"
         name = state, row.reason or ("quiet" if due > now else "")
@@ -153,13 +150,7 @@ SELECT kind, reason, zone, quiet_from, quiet_to, COUNT(*) AS people FROM verdict
     return sorted(rows, key=lambda row: -row[2])
 
 
-def due_at(row: Row[Any], now: int) -> int:
-    """When a judged row that may go may go: at `now`, or when its quiet hours end. Service mail knows none."""
-    return now if row.kind == "service" else quiet_until(now, row.zone, row.quiet_from, row.quiet_to)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """One message decided again: may go (reason None, due ≤ now), not yet (due > now), or not (reason)."""
 
     id: int
@@ -169,6 +160,23 @@ class Judged:
 
 def judge_messages(connection: Connection, rule: Rule, ids: Sequence[int], now: int) -> list[Judged]:
     """The rule for campaign messages that exist already, not counting each against itself."""
-    query = rule.judged(MESSAGES, chosen=among(connection, "x.id"))
-    rows = connection.execute(text(query), {"now": now, "ids": bound(connection, ids)})
-    return [Judged(row.self, now if row.reason else due_at(row, now), row.reason) for row in rows]
+    judged = rule.judged(MESSAGES, chosen=among(connection, "x.id"))
+    query = text(f"SELECT self, reason, kind, zone, quiet_from, quiet_to FROM ({judged}) j")
+    rows = connection.execute(query, {"now": now, "ids": bound(connection, ids)}).all()
+    ends = _Ends(now)
+    return [
+        Judged(one, now if reason else ends[kind, zone, start, end], reason)
+        for one, reason, kind, zone, start, end in rows
+    ]
+
+
+class _Ends(dict[tuple[str, str, int, int], int]):
+    """When mail of a kind may go by a clock: at `now`, or when quiet hours end. Service mail knows none."""
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+
+    def __missing__(self, clock: tuple[str, str, int, int]) -> int:
+        kind, zone, start, end = clock
+        self[clock] = self._now if kind == "service" else quiet_until(self._now, zone, start, end)
+        return self[clock]
