@@ -59,7 +59,7 @@ class Cluster:
         self._postmaster.send_signal(signal.SIGQUIT)
         self._postmaster.wait()
 
-    def crash(self) -> None:
+    def kill(self) -> None:
         """kill -9 for the postmaster and every process below it, as when the machine's memory ran out."""
         pid = self._postmaster.pid
         below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -67,6 +67,11 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
         self._postmaster.wait()
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's."""
+        return self._postmaster.pid
 
     def _is_ready(self) -> bool:
         """What the postmaster writes about itself, line by line: its own id first, its state last."""

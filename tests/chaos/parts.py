@@ -41,9 +41,9 @@ class Server(Protocol):
     """A database or a broker of ours."""
 
     def start(self) -> None:
-        """Start it, or start it again after a crash."""
+        """Start it, or start it again; returns once it answers."""
 
-    def crash(self) -> None:
+    def kill(self) -> None:
         """kill -9 for all of it."""
 
 
@@ -100,7 +100,7 @@ class Service:
     def kill(self) -> None:
         self.wait()
         self.is_up = False
-        self.server.crash()
+        self.server.kill()
 
     def wait(self) -> None:
         """Until it answers."""

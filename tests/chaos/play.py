@@ -3,9 +3,8 @@
 import random
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from tests.chaos.tables import read_tables
 from tests.chaos.verdict import Tally, Verdict
 from tests.chaos.witness import sink
 from tests.postgresql import cluster
+from tests.rabbitmq import broker
 
 Engine = Literal["embedded", "distributed"]
 Store = Literal["sqlite", "postgresql"]
@@ -42,7 +42,7 @@ _WORDS: dict[Engine, tuple[tuple[str, int | None], ...]] = {
 _WEIGHTS = {"engine": 5.0, "worker": 5.0, "scheduler": 2.0, "postgresql": 3.0, "rabbitmq": 2.0}
 _KILLS_AN_ACT = 12
 _MOVES = (31 * MINUTE, 8 * DAY, 61 * MINUTE, 31 * MINUTE, 8 * DAY)
-_PATIENCE_SECONDS = 240.0
+_PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,9 @@ class Play:
             self.sink = stack.enter_context(
                 sink(self.folder / "sink", seed=self.plan.seed, pace=self.plan.pace, slots=slots)
             )
+            settings = {**_RAISED, **stack.enter_context(self._broker())}
             url = stack.enter_context(self._database())
-            self.product = Product(self.folder / "north", url, self.sink.ports[0], _RAISED)
+            self.product = Product(self.folder / "north", url, self.sink.ports[0], settings)
             self.books = Books(self.product)
             self._found()
             self.keeper = stack.enter_context(self._running())
@@ -96,6 +97,16 @@ class Play:
             self._come_to_an_end()
             self.keeper.stop()
             return self._compare()
+
+    @contextmanager
+    def _broker(self) -> Iterator[Mapping[str, str]]:
+        """A real RabbitMQ for the distributed engine; the settings that name it."""
+        if self.plan.engine != "distributed":
+            yield {}
+            return
+        with broker() as node:
+            self.services.append(Service("rabbitmq", node))
+            yield {"OUTREACH_BROKER_URL": node.url}
 
     @contextmanager
     def _database(self) -> Iterator[str]:
@@ -168,13 +179,23 @@ class Play:
 
     def _rest(self) -> None:
         """Until nothing is due, with everything up and kept up."""
-        over = threading.Event()
         with ThreadPoolExecutor(1) as aside:
             resting = aside.submit(self.books.rest, seconds=_PATIENCE_SECONDS)
             while not resting.done():
                 self._wait(0.1)
-            over.set()
-            resting.result()
+            try:
+                resting.result()
+            except AssertionError as error:
+                raise AssertionError(f"{error}:\n{self._still_moving()}") from None
+
+    def _still_moving(self) -> str:
+        """What keeps the product from coming to rest."""
+        query = (
+            "SELECT state, lane, worker, COUNT(*) AS messages, MIN(due) AS due FROM message "
+            "WHERE state IN ('planned', 'attempted', 'waiting') GROUP BY 1, 2, 3"
+        )
+        with self.house.ctx.db.reading() as conn:
+            return "\n".join(str(dict(row)) for row in conn.execute(text(query)).mappings())
 
     def _come_to_an_end(self) -> None:
         """Pass the waiting times of what is to be tried again, until every message is settled."""

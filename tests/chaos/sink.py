@@ -11,10 +11,11 @@ import os
 import re
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 from tests.chaos.temper import DROP, Temper, Turn
 
@@ -58,11 +59,35 @@ class _OverError(Exception):
     """The connection has ended; the log says how."""
 
 
+class Arrivals(asyncio.StreamReader):
+    """Remembers when what is read arrived: pipelined commands may wait here while we think over a mail."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=_LARGEST, loop=asyncio.get_running_loop())
+        self._came = 0
+        self._stamps: deque[tuple[int, float]] = deque()
+        self._used = 0
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        data = bytes(data)
+        self._came += len(data)
+        self._stamps.append((self._came, time.monotonic()))
+        super().feed_data(data)
+
+    def use(self, octets: int) -> float:
+        """When the last of the next `octets` arrived, time.monotonic()."""
+        self._used += octets
+        while self._stamps[0][0] < self._used:
+            self._stamps.popleft()
+        return self._stamps[0][1]
+
+
 class Conversation:
     """One client, from greeting to end."""
 
-    def __init__(self, ledger: Ledger, slot: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, ledger: Ledger, slot: int, reader: Arrivals, writer: asyncio.StreamWriter) -> None:
         self.ledger, self.slot, self.reader, self.writer = ledger, slot, reader, writer
+        self.arrived = 0.0
         self.number = next(ledger.connections)
         self.point = "greeting"
         self.recipient, self.asked, self.tries = "", 0, 0
@@ -91,6 +116,7 @@ class Conversation:
         if not line.endswith(b"\n"):
             self._note("gone", at=self.point)
             raise _OverError
+        self.arrived = self.reader.use(len(line))
         return line.decode("utf-8", "replace").rstrip("\r\n")
 
     async def _command(self, line: str) -> None:
@@ -116,7 +142,7 @@ class Conversation:
     async def _mail(self) -> None:
         self.point, self.recipient = "mail", ""
         transaction = next(self.ledger.transactions)
-        self._note("mail", late=round(self.ledger.late, 4))
+        self._note("mail", arrived=self.arrived, late=round(self.ledger.late, 4))
         turn = self.ledger.temper.mail(transaction)
         self.recipient = "?" if turn.code == 250 else ""
         await self._answer(turn)
@@ -154,6 +180,7 @@ class Conversation:
             self._note("gone", at="body", id=_identity(incomplete.partial), octets=len(incomplete.partial))
             raise _OverError from None
         self.point = "dot"
+        self.reader.use(len(data))
         name = _identity(data)
         turn = self.ledger.temper.dot(name, self.ledger.count(name))
         self._note("dot", id=name, takes=turn.takes, code=turn.code)
@@ -204,12 +231,18 @@ async def serve(folder: Path) -> None:
     plan = json.loads((folder / "plan.json").read_text())
     ledger = Ledger(folder, Temper(plan["seed"], plan["pace"]))
 
-    async def held(slot: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await Conversation(ledger, slot, reader, writer).hold()
+    loop = asyncio.get_running_loop()
+
+    def protocol(slot: int) -> asyncio.StreamReaderProtocol:
+        reader = Arrivals()
+
+        async def held(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await Conversation(ledger, slot, reader, writer).hold()
+
+        return asyncio.StreamReaderProtocol(reader, held, loop=loop)
 
     servers = [
-        await asyncio.start_server(partial(held, slot), "127.0.0.1", 0, limit=_LARGEST, backlog=200)
-        for slot in range(plan["slots"])
+        await loop.create_server(partial(protocol, slot), "127.0.0.1", 0, backlog=200) for slot in range(plan["slots"])
     ]
     ports = folder / "ports.new"
     ports.write_text(json.dumps([server.sockets[0].getsockname()[1] for server in servers]))

@@ -18,9 +18,10 @@ ROOT = Path(__file__).parents[2]
 class Deal:
     """One MAIL command and what followed. Times are time.monotonic(); None: it never came to that.
 
-    `ref`: the message's ref, from its Message-ID, empty where that never arrived; `code`: our last reply, 0 for none;
-    `asked_for`: when we said 354; `dot`: when its final dot was read; `ended`, `by`: when and by whom (sink, client)
-    the connection was cut before this transaction had its last reply.
+    `began`: when the command arrived, give or take `late` seconds of a busy machine; `ref`: the message's ref, from its
+    Message-ID, empty where that never arrived; `code`: our last reply, 0 for none; `asked_for`: when we said 354;
+    `dot`: when its final dot was read; `ended`, `by`: when and by whom (sink, client) the connection was cut before
+    this transaction had its last reply.
     """
 
     connection: int
@@ -36,16 +37,6 @@ class Deal:
     replied: float | None = None
     ended: float | None = None
     by: str = ""
-
-    @property
-    def is_settled(self) -> bool:
-        """The sink said its last word about this mail."""
-        return self.replied is not None
-
-    @property
-    def may_have_arrived(self) -> bool:
-        """Its content was asked for, so it may have been on its way or here when the connection ended."""
-        return self.asked_for is not None and not (self.is_settled and self.dot is None)
 
 
 @dataclass
@@ -79,7 +70,7 @@ class _Reader:
                 self._open[connection] = (line["slot"], mono)
             case "mail":
                 slot, _ = self._open[connection]
-                self._deals[connection] = deal = Deal(connection, slot, mono, line["late"])
+                self._deals[connection] = deal = Deal(connection, slot, line["arrived"], line["late"])
                 self.witness.deals.append(deal)
             case "rcpt" if deal:
                 deal.to = line["to"]
