@@ -13,7 +13,8 @@ _log = logging.getLogger(__name__)
 class Batch:
     """One call's parcels. Used by a loop's thread; only `wait` is for the caller's.
 
-    `adrift(flight, error)`: what to do with a message that a relay never began and now cannot take.
+    `adrift(flights, relay)`: asked when `relay` cannot take these, of which it began none. Gives back those that no
+    other relay takes.
     """
 
     def __init__(
@@ -21,7 +22,7 @@ class Batch:
         parcels: Sequence[Parcel],
         journal: Journal,
         stop: Stop | None,
-        adrift: "Callable[[Flight, RelayError], None] | None" = None,
+        adrift: "Callable[[Sequence[Flight], str], list[Flight]] | None" = None,
     ) -> None:
         self.flights = [Flight(parcel, self) for parcel in parcels]
         self.failed = False
@@ -99,16 +100,33 @@ class Batch:
 
 
 class Flight:
-    """A parcel on its way. `begun`: time.monotonic() of its MAIL FROM."""
+    """A parcel on its way. `begun`: time.monotonic() of its MAIL FROM. `tried`: relays that could not take it."""
 
-    __slots__ = ("batch", "begun", "parcel")
+    __slots__ = ("batch", "begun", "parcel", "tried")
 
     def __init__(self, parcel: Parcel, batch: Batch) -> None:
         self.parcel = parcel
         self.batch = batch
         self.begun = 0.0
+        self.tried: tuple[str, ...] = ()
 
 
 def put_back(flight: Flight) -> Outcome:
     """Never begun, or begun without anything that could be mail having left us."""
     return Outcome(flight.parcel.message_id, Result.PUT_BACK)
+
+
+def deferred(flight: Flight, error: RelayError, relay: str) -> Outcome:
+    """Never begun, since no relay could be used."""
+    if flight.batch.failed:
+        return put_back(flight)
+    return Outcome(flight.parcel.message_id, Result.DEFERRED, error.code, reply=str(error), relay=relay)
+
+
+def elsewhere(flights: Sequence[Flight], relay: str) -> list[Flight]:
+    """Offer what `relay` cannot take to the others of each batch; gives what none of them has taken over."""
+    stay = [flight for flight in flights if flight.batch.adrift is None]
+    for batch in {flight.batch for flight in flights}:
+        if batch.adrift is not None:
+            stay += batch.adrift([flight for flight in flights if flight.batch is batch], relay)
+    return stay

@@ -69,8 +69,9 @@ class Supply(Protocol):
 class Connection:
     """An open, signed-in conversation. Meets `smtp_wire.Listener`; all of it happens in its loop's thread.
 
-    `deadline`: time.monotonic() by which the relay must have answered, None while nothing is asked. `proven`: it has
-    been of use, so that its end says nothing of the relay. `refusal`: why the relay cannot be used at all.
+    `deadline`: time.monotonic() by which the relay must have answered, None while nothing is asked. `is_useful`: a
+    message got its answer here. `is_kept`: it was open before these messages came, and may have gone stale.
+    `refusal`: why the relay cannot be used at all.
     """
 
     def __init__(self, wire: Wire, offers: dict[str, str], supply: Supply, terms: Terms) -> None:
@@ -96,7 +97,8 @@ class Connection:
         self._unwritten: Batch | None = None  # whose journal has notes that are not flushed
         self.deadline: float | None = None
         self.idle_since = time.monotonic()
-        self.proven = False
+        self.is_useful = False
+        self.is_kept = False
         self.refusal: RelayError | None = None
         wire.listener = self
 
@@ -107,6 +109,11 @@ class Connection:
     @property
     def trouble(self) -> str:
         return self._wire.trouble
+
+    @property
+    def is_proven(self) -> bool:
+        """Its end says nothing of the relay."""
+        return self.is_useful or self.is_kept
 
     def holds(self, provider: str) -> bool:
         """Whether a message to this provider is on its way here."""
@@ -157,7 +164,7 @@ class Connection:
         if asked is not None:
             if self._refusal is not None:
                 self._answered(asked, *self._refusal)
-            elif not self._answers and (self.proven or dotted is not None):
+            elif not self._answers and (self.is_proven or dotted is not None):
                 self._supply.back(asked)
             else:
                 self._settle(asked, Result.DEFERRED)
@@ -174,7 +181,7 @@ class Connection:
 
     def quit(self) -> None:
         """Say good-bye without waiting for the answer."""
-        self.proven = True
+        self.is_kept = True
         self._wire.write(b"QUIT\r\n")
         self._wire.close()
         self._supply.ended(self)
@@ -296,7 +303,7 @@ class Connection:
             return
         is_whole = flight is self._dotted
         self._dotted = self._leaving = None
-        self.proven = True
+        self.is_useful = True
         outcome = judge(flight.parcel, reply, relay=self._terms.name)
         self._note(flight.batch).replied(flight.parcel.message_id, reply.code, outcome.reply)
         self._supply.done(flight, outcome)
@@ -312,7 +319,7 @@ class Connection:
         asked = self._asked
         if asked is not None and self._refusal is None:
             self._asked = None
-            if self.proven:
+            if self.is_proven:
                 self._supply.back(asked)
             else:
                 self.refusal = RelayError(reply.line, reply.code)
@@ -331,7 +338,7 @@ class Connection:
 
     def _answered(self, flight: Flight, stage: Stage, reply: Reply) -> None:
         """The relay's refusal is the outcome. One that reads as a yes is none, and no note must make it look so."""
-        self.proven = self.refusal is None
+        self.is_useful = self.refusal is None
         outcome = judge(flight.parcel, reply, at_recipient=stage is _RCPT, relay=self._terms.name)
         if reply.code < 400:
             outcome = replace(outcome, result=Result.DEFERRED)
@@ -346,7 +353,7 @@ class Connection:
 
     def _halt(self, *flights: Flight | None) -> None:
         """The journal failed, so nothing of these may leave; the connection stands where no message could follow."""
-        self.proven = True
+        self.is_kept = True
         for flight in flights:
             if flight is not None:
                 self._supply.back(flight)

@@ -5,38 +5,39 @@ Everything here happens in one event loop's thread.
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import cast
 
 from outreach.config import Relay
-from outreach.mail.smtp_batch import Flight, put_back
+from outreach.mail.smtp_batch import Flight, deferred, elsewhere, put_back
 from outreach.mail.smtp_connection import Connection, Terms
+from outreach.mail.smtp_health import BARREN, Health
 from outreach.mail.smtp_opening import Opening, Timeouts, tls_context
+from outreach.mail.smtp_queue import Queue
 from outreach.mail.smtp_wire import RelayError, Wire
-from outreach.mail.transport import Outcome, Result
+from outreach.mail.transport import Outcome
 
 WINDOW_SECONDS = 2.0  # a decision older than this is decided again (promise 3)
 
-_BARREN = 3  # fresh connections in a row, lost before they were of use, after which the relay is given up
 _FAREWELL_SECONDS = 1.0
 _CROWDED_SECONDS = 60.0
 
 
 class Pool:
-    """The conversations with `relay`. Meets `smtp_connection.Supply`.
+    """The conversations with `relay`. Meets `smtp_connection.Supply` and `relays.Carrier`.
 
     `hello`: the name we greet with. `window`: seconds a decision stays good.
     """
 
     def __init__(self, name: str, relay: Relay, hello: str, timeouts: Timeouts, window: float) -> None:
         self.name = name
-        self.relay = relay
+        self._connections = relay.connections
         self._opening = Opening(relay, hello, timeouts, tls_context(relay))
         self._terms = Terms(name, timeouts, relay.message_cap, relay.dsn)
         self._window = window
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Flight] = deque()
+        self._waiting = Queue(relay.connections_per_provider, self._busy)
+        self._health = Health()
         self._wires: set[Wire] = set()
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
@@ -44,20 +45,35 @@ class Pool:
         self._barren = 0
         self._refusal: RelayError | None = None
         self._crowd, self._crowded_until = relay.connections, 0.0
+        self._moved = 0.0  # when a message was last taken
         self._closing = False
         self._watchdog: asyncio.TimerHandle | None = None
-        self._look_seconds = max(0.05, min(1.0, timeouts.command / 4, timeouts.final / 4))
+        self._look_seconds = max(0.05, min(window / 4, timeouts.command / 4, timeouts.final / 4))
+
+    def is_usable(self) -> bool:
+        """Whether mail should be given to it: a connection is open, or none has failed of late."""
+        return bool(self._open) or self._health.is_good
+
+    def due_again(self) -> float:
+        """time.monotonic() from which it is worth another try."""
+        return self._health.again
+
+    def probe(self) -> None:
+        """Try to open a connection, where the last failure was long enough ago."""
+        if not self._attempts and time.monotonic() >= self._health.again:
+            self._refusal = None
+            self._start(1)
 
     def add(self, flights: Sequence[Flight]) -> None:
         """Carry these; each batch tries the relay anew."""
         self._waiting.extend(flights)
-        self._refusal, self._barren = None, 0
+        self._refusal, self._barren, self._moved = None, 0, time.monotonic()
         self._pump()
+        self._watch()
 
-    def take(self, connection: Connection) -> Flight | None:  # noqa: ARG002  limits ask whose it is
-        now = time.monotonic()
-        while self._waiting:
-            flight = self._waiting.popleft()
+    def take(self, connection: Connection) -> Flight | None:
+        now = self._moved = time.monotonic()
+        while (flight := self._waiting.pop(connection.holds)) is not None:
             parcel = flight.parcel
             if now - parcel.decided <= self._window and not flight.batch.stops(parcel.message_id):
                 return flight
@@ -72,21 +88,23 @@ class Pool:
         if flight.batch.failed:
             self.done(flight, put_back(flight))
         else:
-            self._waiting.appendleft(flight)
+            self._waiting.put_first(flight)
 
     def idle(self, connection: Connection) -> None:
         self._idle.append(connection)
+        self._learn(connection)
 
     def ended(self, connection: Connection) -> None:
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        if connection.proven:
+        self._learn(connection)
+        if connection.is_proven:
             self._barren, self._refusal = 0, None
         else:
             self._barren += 1
-            if connection.refusal is not None or self._barren >= _BARREN:
-                self._refusal = connection.refusal or RelayError(connection.trouble)
+            if connection.refusal is not None or self._barren >= BARREN:
+                self._refuse(connection.refusal or RelayError(connection.trouble))
         self._pump()
 
     async def close(self) -> None:
@@ -98,7 +116,8 @@ class Pool:
             connection.quit()
         for connection in list(self._open):
             connection.abort("We ended the connection.")
-        self._give_up(None)
+        for flight in self._waiting.drain():
+            self.done(flight, put_back(flight))
         for _ in range(2):
             if self._wires:
                 await asyncio.wait([wire.ended for wire in self._wires], timeout=_FAREWELL_SECONDS)
@@ -115,24 +134,27 @@ class Pool:
         ready, self._idle = self._idle, []
         for connection in ready:
             if self._waiting:
-                connection.proven = True  # it may have gone stale: its end says nothing of the relay
+                connection.is_kept = True
                 connection.work()
             else:
                 self._idle.append(connection)
         if self._refusal is None:
             room = self._most_open() - len(self._open) - len(self._attempts)
-            for _ in range(min(room, len(self._waiting) - len(self._attempts))):
-                task = self._loop.create_task(self._attempt())
-                self._attempts.add(task)
-                task.add_done_callback(self._attempts.discard)
+            self._start(min(room, self._waiting.startable() - len(self._attempts)))
         elif self._waiting and not self._open and not self._attempts:
             self._give_up(self._refusal)
 
     def _most_open(self) -> int:
         """As many as may be open: fewer for a while after the relay would not have another."""
         if time.monotonic() > self._crowded_until:
-            self._crowd = self.relay.connections
+            self._crowd = self._connections
         return self._crowd
+
+    def _start(self, count: int) -> None:
+        for _ in range(count):
+            task = self._loop.create_task(self._attempt())
+            self._attempts.add(task)
+            task.add_done_callback(self._attempts.discard)
 
     async def _attempt(self) -> None:
         try:
@@ -146,37 +168,45 @@ class Pool:
             connection = Connection(wire, offers, self, self._terms)
             self._open.add(connection)
             connection.work()
-            if self._watchdog is None:
-                self._look()
+            self._watch()
 
     def _unopened(self, error: RelayError) -> None:
         self._attempts.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         if self._open:
             self._crowd, self._crowded_until = len(self._open), time.monotonic() + _CROWDED_SECONDS
         else:
-            self._refusal = error
+            self._refuse(error)
         self._pump()
 
-    def _give_up(self, error: RelayError | None) -> None:
-        while self._waiting:
-            flight = self._waiting.popleft()
-            if error is None or flight.batch.failed:
-                self.done(flight, put_back(flight))
-            elif flight.batch.adrift is not None:
-                flight.batch.adrift(flight, error)
-            else:
-                self.done(flight, deferred(flight, error, self.name))
+    def _refuse(self, error: RelayError) -> None:
+        self._refusal = error
+        self._health.fail(time.monotonic())
+
+    def _learn(self, connection: Connection) -> None:
+        if connection.is_useful:
+            self._health.recover()
+
+    def _give_up(self, error: RelayError) -> None:
+        for flight in elsewhere(self._waiting.drain(), self.name):
+            self.done(flight, deferred(flight, error, self.name))
+
+    def _busy(self, provider: str) -> int:
+        return sum(connection.holds(provider) for connection in self._open)
+
+    def _watch(self) -> None:
+        if self._watchdog is None:
+            self._watchdog = self._loop.call_later(self._look_seconds, self._look)
 
     def _look(self) -> None:
-        """The one timer: looks at every connection now and then, as long as there is one."""
+        """The one timer: looks now and then at every connection, and at messages that nothing moves."""
         self._watchdog = None
         now = time.monotonic()
         for connection in list(self._open):
             connection.check(now)
-        if self._open:
-            self._watchdog = self._loop.call_later(self._look_seconds, self._look)
-
-
-def deferred(flight: Flight, error: RelayError, relay: str) -> Outcome:
-    """Never begun, since no relay could be used."""
-    return Outcome(flight.parcel.message_id, Result.DEFERRED, error.code, reply=str(error), relay=relay)
+        if self._waiting and now - self._moved >= self._window / 4:
+            if not self._open:
+                self._health.fail(now)
+            self._waiting.extend(elsewhere(self._waiting.drain(), self.name))
+            self._pump()
+        if self._open or self._waiting:
+            self._watch()
