@@ -241,6 +241,10 @@ class Settings(BaseSettings):
         """The Maildir that catches everything, while no relay is configured."""
         return None if self.relays else self.instance / "mailbox"
 
+    def relays_behind(self, name: str) -> tuple[str, ...]:
+        """The relays that carry mail of a sender that names `name`: the one called so, or those of the pool."""
+        return tuple(one for one, relay in self.relays.items() if name in {one, relay.pool}) or (name,)
+
     def limits_of(self, relay: str, provider: str) -> Limits:
         """How fast mail may go to a provider by a relay. One no setting describes (the demo mailbox) has no limits."""
         described = self.relays.get(relay)

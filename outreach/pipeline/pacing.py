@@ -5,18 +5,25 @@ learned from all the same. A pair that nothing limits has no row, and costs one 
 with leased room has only delayed the others.
 """
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from outreach.config import Pacing, Settings
 from outreach.domain import pacing
 from outreach.domain.pacing import Limits, Pace
 from outreach.mail.transport import Outcome, Result
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
 from outreach.store.pacing import Pair, drop_paces, hold_paces, read_paces, save_paces
+from outreach.store.schema.campaigns import campaign
+from outreach.store.schema.consents import topic
+from outreach.store.schema.organisation import sender
+
+_CAMPAIGN_LANE = re.compile(r"5-campaign-(\d+)-(\w+)")
 
 
 def room(
@@ -74,6 +81,51 @@ def next_room(held: Mapping[Pair, int], relays: Iterable[str], provider: str, no
     return min((held.get((relay, provider), now) for relay in relays), default=now)
 
 
+@dataclass(frozen=True)
+class Lease:
+    """Room leased for a batch: how many messages to `provider` each relay may take, so `total` at most."""
+
+    provider: str
+    room: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.room.values())
+
+    def left(self, outcomes: Iterable[Outcome]) -> dict[str, int]:
+        """What `outcomes` have not used: a message that was put back took nothing."""
+        used = Counter(one.relay for one in outcomes if one.result is not Result.PUT_BACK)
+        return {relay: max(0, leased - used[relay]) for relay, leased in self.room.items()}
+
+
+def lease_for(ctx: Context, conn: Connection, now: int, lane: str, wanted: int) -> Lease | None:
+    """Lease `room` for a batch of a campaign's lane; None: nothing limits it, as nothing limits other lanes.
+
+    Call it when the messages are locked, then take no more than `total` of them, and `give_back` what is `left`.
+    """
+    found = _CAMPAIGN_LANE.fullmatch(lane)
+    if found is None or not (_is_limited(ctx.settings) or read_paces(conn)):
+        return None
+    relays = ctx.settings.relays_behind(_pools(conn, [int(found[1])])[int(found[1])])
+    leased = room(ctx, conn, now, relays, found[2], wanted)
+    return None if leased is None else Lease(found[2], leased)
+
+
+def open_lanes(ctx: Context, conn: Connection, now: int, lanes: Sequence[str]) -> list[str]:
+    """Those of `lanes` that have room now, in the same order: a throttled provider's backlog is not looked into."""
+    held = held_pairs(ctx, conn, now) if lanes else {}
+    if not held:
+        return list(lanes)
+    parts = {lane: (int(found[1]), found[2]) for lane in lanes if (found := _CAMPAIGN_LANE.fullmatch(lane))}
+    pools = _pools(conn, [campaign_id for campaign_id, _ in parts.values()])
+    waiting = {
+        lane
+        for lane, (campaign_id, provider) in parts.items()
+        if next_room(held, ctx.settings.relays_behind(pools[campaign_id]), provider, now) > now
+    }
+    return [lane for lane in lanes if lane not in waiting]
+
+
 @dataclass
 class _Met:
     """What a batch met at one pair: mail that was taken, mail refused for the pace, and mail refused for itself."""
@@ -114,6 +166,17 @@ def learn(
     waiting = (one for one in outcomes if one.result is Result.DEFERRED and _is_slow(one))
     placed = ((one.message_id, (one.relay, providers.get(one.message_id, ""))) for one in waiting)
     return {message_id: rooms[pair] for message_id, pair in placed if pair in rooms}
+
+
+def _is_limited(settings: Settings) -> bool:
+    return any(relay.pacing != Pacing() for relay in settings.relays.values())
+
+
+def _pools(conn: Connection, campaigns: Sequence[int]) -> dict[int, str]:
+    """The relay or pool that the sender of each campaign names."""
+    query = select(campaign.c.id, sender.c.relay).join(topic, topic.c.id == campaign.c.topic)
+    query = query.join(sender, sender.c.id == topic.c.sender).where(campaign.c.id.in_(campaigns))
+    return {row.id: row.relay for row in conn.execute(query)}
 
 
 def _meetings(outcomes: Sequence[Outcome], providers: Mapping[int, str]) -> dict[Pair, _Met]:
