@@ -1,10 +1,10 @@
 """`python -m bench.peers`: the same mail to the same list through GNU Mailman 3, django-newsletter and this product.
 
 The peers come from PyPI, each into an environment of its own. Each has the same readers and sends the same words, as
-text and as HTML, with the reader's name and an unsubscribe link of their own, about 10 kB a mail, into the same
-smtp-sink. A few mails of each peer are read before anything is timed; then the three take turns. A rate is messages a
-second from "send" to the relay having the last one; starting up and filling lists count for nobody. The peers' lists
-are short, for they are slow; a run over a quarter of each list shows that the rate does not hang on its length. Prints
+text and as HTML, with the reader's name and three links, about 10 kB a mail, into the same smtp-sink. A few mails of
+each peer are read before anything is timed; then the three take turns. A rate is messages a second from "send" to the
+relay having the last one; starting up and filling lists count for nobody. The peers' lists are short, for they are
+slow; a run over a quarter of each list shows that the rate does not hang on its length. Prints
 `peers ratio=… mailman=… newsletter=… ours=…`: median messages a second, and ours in the faster peer's.
 """
 
@@ -61,9 +61,10 @@ def _read_a_few(mailman: Mailman, newsletter: Newsletter, place: Path) -> None:
 def _in_turn(
     mailman: Mailman, newsletter: Newsletter, port: int, theirs: int, our_readers: int, repeats: int
 ) -> dict[str, list[float]]:
-    """Messages a second of each, `repeats` times one after the other, when ours has warmed up once."""
+    """Messages a second of each, `repeats` times one after the other, when those that keep running have warmed up."""
     rates: dict[str, list[float]] = {"mailman": [], "newsletter": [], "ours": []}
     with ours.running(port, our_readers) as product:
+        mailman.send(_FEW)
         product.send(our_readers)
         print(f"ours: {product.octets} octets a mail, {our_readers} readers", flush=True)
         for _ in range(repeats):

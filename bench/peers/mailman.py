@@ -51,7 +51,12 @@ instances: 2
 sleep_time: 0.1s
 """
 _HEADER = "Dear $user_name,\n"
-_FOOTER = f"To get no more of these: https://{letter.LIST_HOST}/unsubscribe?list={letter.LIST_NAME}&who=$user_address\n"
+_LINKS = f"https://{letter.LIST_HOST}/{{}}?list={letter.LIST_NAME}&who=$user_address"
+_FOOTER = (
+    f"To get no more of these: {_LINKS.format('unsubscribe')}\n"
+    f"To change what you get: {_LINKS.format('settings')}\n"
+    f"To read this on the web: {_LINKS.format('archive')}\n"
+)
 
 
 class Mailman:

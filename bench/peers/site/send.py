@@ -1,11 +1,13 @@
-"""Queues one newsletter for the first COUNT readers, says "ready", and submits it when a line comes in.
+"""Makes a list of the first COUNT readers, says "ready", and sends it a newsletter when a line comes in.
 
-Runs inside django-newsletter's environment: `python -m bench.peers.site.send COUNT`. Starting Django and making the
-list are over before "ready"; after it stands what the command `submit_newsletter` does. Prints how many mails failed.
+Runs inside django-newsletter's environment: `python -m bench.peers.site.send COUNT`. Starting Django, making the list
+and writing the message are over before "ready"; after it stand what the administrator's page does, a submission with
+its recipients, and the command `submit_newsletter`. Prints how many mails failed.
 """
 
 import logging
 import sys
+from typing import Any
 
 import django  # type: ignore[import-not-found]  # in django-newsletter's environment alone
 from django.core.management import call_command  # type: ignore[import-not-found]
@@ -27,18 +29,19 @@ class Failures(logging.Handler):
 def main() -> None:
     django.setup()
     call_command("migrate", verbosity=0)
-    _queue(int(sys.argv[1]))
+    message = _write(int(sys.argv[1]))
     failures = Failures()
     logging.getLogger("newsletter").addHandler(failures)
     print("ready", flush=True)
     sys.stdin.readline()
+    _submit(message)
     call_command("submit_newsletter", verbosity=0)
     print(failures.seen, flush=True)
 
 
-def _queue(count: int) -> None:
+def _write(count: int) -> Any:
     from django.contrib.sites.models import Site  # type: ignore[import-not-found]  # noqa: PLC0415  once Django is set up
-    from newsletter.models import Article, Message, Newsletter, Submission, Subscription  # type: ignore[import-not-found]  # noqa: PLC0415
+    from newsletter.models import Article, Message, Newsletter, Subscription  # type: ignore[import-not-found]  # noqa: PLC0415
     from newsletter.utils import make_activation_code  # type: ignore[import-not-found]  # noqa: PLC0415
 
     Site.objects.update(domain=letter.LIST_HOST)
@@ -55,6 +58,12 @@ def _queue(count: int) -> None:
     )
     message = Message.objects.create(title=letter.SUBJECT, slug="sow", newsletter=newsletter)
     Article.objects.create(post=message, title="", text=letter.html(), sortorder=1)
+    return message
+
+
+def _submit(message: Any) -> None:
+    from newsletter.models import Submission  # noqa: PLC0415
+
     submission = Submission.from_message(message)
     submission.prepared = True
     submission.save()
