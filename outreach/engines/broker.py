@@ -32,6 +32,7 @@ _TASK = "outreach.send"
 _CONNECT_SECONDS = 3.0
 _HEARTBEAT_SECONDS = 10.0
 _AGAIN_SECONDS = 1.0
+_NOTICE_SECONDS = 0.25
 _GOODBYE_SECONDS = 5.0
 _LONGEST_LINE = 200
 _QUEUE = {"x-queue-type": "quorum", "x-max-length": 16, "x-overflow": "drop-head", "x-message-ttl": 10_000}
@@ -128,7 +129,7 @@ class Nudger:
 
 
 class _Consumer(Consumer):  # type: ignore[misc]  # Celery has no types
-    """Celery's, with two differences: it asks for a lost broker every second, and declares no queues for delays."""
+    """Celery's, but it asks for a lost broker every second, declares no queues for delays, and stops when told."""
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]  # the same
         default_steps = tuple(step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step)
@@ -151,6 +152,11 @@ class _Consumer(Consumer):  # type: ignore[misc]  # Celery has no types
         self.first_connection_attempt = False
         return found
 
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Wake up often enough to notice soon that it shall stop, and not only when something happens."""
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(_NOTICE_SECONDS, lambda: None)
+
 
 class Listener:
     """A worker process's end: hears nudges in a thread of its own and sets the events the sending threads wait for."""
@@ -165,7 +171,7 @@ class Listener:
                 if known == lanes:
                     event.set()
 
-        self._app.task(send, name=_TASK)
+        self._app.task(send, name=_TASK, shared=False, lazy=False)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="listener", daemon=True)
 
@@ -179,8 +185,10 @@ class Listener:
         self._stopping.set()
         state.should_stop = 0  # Celery's own word for it, an exit status
         self._thread.join(_GOODBYE_SECONDS)
+        state.should_stop = None
 
     def _listen(self) -> None:
+        self._app.set_current()  # of this thread: what runs a task looks for it there
         while not self._stopping.is_set():
             worker = WorkController(
                 app=self._app,
