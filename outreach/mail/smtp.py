@@ -1,15 +1,16 @@
-"""Hands mail to one relay over kept, pipelined connections, on an event loop of its own."""
+"""The event loop on which our SMTP client lives, in a thread of its own (uvloop's where it is installed).
+
+A conversation is a state machine called back from here (`smtp_connection`), opened by a task (`smtp_opening`) and fed
+from its relay's pool (`smtp_pool`): no task, future or timer for a message.
+"""
 
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from outreach.config import Relay
 from outreach.mail.smtp_batch import Batch, Flight
-from outreach.mail.smtp_opening import Timeouts
-from outreach.mail.smtp_pool import WINDOW_SECONDS, Pool
-from outreach.mail.transport import Journal, Outcome, Parcel, Stop
+from outreach.mail.transport import Outcome
 
 try:
     import uvloop
@@ -62,43 +63,3 @@ class LoopThread:
             for batch in list(self._waiting):
                 batch.crash(error)
 
-
-class SmtpTransport:
-    """One relay. Safe to call from several threads; no call outlives its batch, idle connections close by themselves.
-
-    `hello`: the name we greet with. `window`: seconds a decision stays good.
-    """
-
-    def __init__(
-        self, relay: Relay, hello: str, *, timeouts: Timeouts | None = None, window: float = WINDOW_SECONDS
-    ) -> None:
-        self._relay = relay
-        self._hello = hello
-        self._timeouts = timeouts or Timeouts()
-        self._window = window
-        self._guard = threading.Lock()
-        self._running: tuple[LoopThread, Pool] | None = None
-
-    def hand_off(self, parcels: Sequence[Parcel], journal: Journal, stop: Stop | None = None) -> list[Outcome]:
-        """One outcome for each parcel. A parcel whose MAIL FROM cannot be written within the window is put back."""
-        if not parcels:
-            return []
-        batch = Batch(parcels, journal, stop)
-        with self._guard:
-            if self._running is None:
-                thread = LoopThread()
-                self._running = thread, thread.call(self._pool)
-            thread, pool = self._running
-        return thread.carry(batch, pool.add)
-
-    def close(self) -> None:
-        """Say good-bye on every connection and end the loop's thread."""
-        with self._guard:
-            running, self._running = self._running, None
-        if running is not None:
-            thread, pool = running
-            thread.call(pool.close)
-            thread.end()
-
-    async def _pool(self) -> Pool:
-        return Pool("", self._relay, self._hello, self._timeouts, self._window)

@@ -1,6 +1,6 @@
-"""What the pipeline asks of whatever carries mail: hand over parcels, tell each one's outcome, keep a journal."""
+"""What the pipeline and whatever carries mail tell each other: parcels, each one's outcome, a journal of the way."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -69,16 +69,4 @@ class Journal(Protocol):
 
 
 Stop = Callable[[int], bool]
-
-
-class Transport(Protocol):
-    """Carries mail. Connections may stay open between batches."""
-
-    def hand_off(self, parcels: Sequence[Parcel], journal: Journal, stop: Stop | None = None) -> list[Outcome]:
-        """One outcome for each parcel, in no promised order.
-
-        `stop(message_id)` is asked just before MAIL FROM is written; where it says yes the parcel is put back.
-        """
-
-    def close(self) -> None:
-        """Let go of every connection. Further hand-offs open new ones."""
+"""Asked just before MAIL FROM is written, in the carrier's own thread: whether this message is to be put back."""

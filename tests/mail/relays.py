@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from outreach.config import Relay
-from outreach.mail.smtp import SmtpTransport
+from outreach.config import Relay, Settings
+from outreach.mail.relays import Router
 from outreach.mail.smtp_opening import Timeouts
-from outreach.mail.transport import Outcome, Parcel
+from outreach.mail.transport import Journal, Outcome, Parcel, Stop
 
 DROP = "DROP"
 STALL = "STALL"
@@ -99,8 +99,8 @@ class Scripted:
             one.close()
         self._thread.join(2)
 
-    def relay(self, connections: int = 1) -> Relay:
-        return Relay(host="127.0.0.1", port=self.port, security="none", connections=connections)
+    def relay(self, connections: int = 1, **more: Any) -> Relay:
+        return Relay(host="127.0.0.1", port=self.port, security="none", connections=connections, **more)
 
     def _accept(self) -> None:
         while True:
@@ -183,9 +183,21 @@ def scripted(script: dict[str, str] | None = None, **more: Any) -> Iterator[Scri
         server.close()
 
 
+class OneRelay:
+    """A router with a single relay."""
+
+    def __init__(self, relay: Relay, timeouts: Timeouts, window: float) -> None:
+        settings = Settings(relays={"main": relay}, public_url="https://mail.example.org")
+        self._router = Router(settings, "client.example", timeouts=timeouts, window=window)
+        self.close = self._router.close
+
+    def hand_off(self, parcels: Sequence[Parcel], journal: Journal, stop: Stop | None = None) -> list[Outcome]:
+        return self._router.hand_off("main", parcels, journal, stop)
+
+
 @contextmanager
-def handing(relay: Relay, timeouts: Timeouts = QUICK, window: float = 2.0) -> Iterator[SmtpTransport]:
-    transport = SmtpTransport(relay, "client.example", timeouts=timeouts, window=window)
+def handing(relay: Relay, timeouts: Timeouts = QUICK, window: float = 2.0) -> Iterator[OneRelay]:
+    transport = OneRelay(relay, timeouts, window)
     try:
         yield transport
     finally:

@@ -22,7 +22,7 @@ def one(script: dict[str, str], **more: Any) -> tuple[Outcome, list[str]]:
 
 def test_an_accepted_mail_is_sent_and_journalled_at_each_step() -> None:
     outcome, journal = one({})
-    assert outcome == Outcome(1, Result.SENT, 250, "2.0.0", "250 2.0.0 taken")
+    assert outcome == Outcome(1, Result.SENT, 250, "2.0.0", "250 2.0.0 taken", relay="main")
     assert journal == ["begun", "dotted", "replied 250"]
 
 
