@@ -23,6 +23,7 @@ from outreach.services.campaign_content import reader_fields
 from outreach.services.context import Context
 from outreach.services.invitation_mail import Words, links_of, write_connect, write_invitation
 from outreach.services.public_text import House, read_house
+from outreach.services.senders import key_files
 from outreach.store import letters as store
 from outreach.store.boxes import ContactKeys
 
@@ -272,19 +273,17 @@ def _sender(ctx: Context, brand: Row[Any]) -> Sender:
 
 
 def _signers(ctx: Context, brand: Row[Any]) -> tuple[dkim.Signer, ...]:
-    if not brand.dkim_selector:
-        return ()
-    path = ctx.settings.instance / "dkim" / f"{brand.ref.hex()}.pem"
-    return _loaded(path, brand.from_domain, brand.dkim_selector, int(time.monotonic() // 60))
+    folder, minute = ctx.settings.instance / "dkim", int(time.monotonic() // 60)
+    return _loaded(folder, brand.ref, brand.from_domain, brand.dkim_selector, minute)
 
 
 @lru_cache(maxsize=32)
-def _loaded(path: Path, domain: str, selector: str, _minute: int) -> tuple[dkim.Signer, ...]:
+def _loaded(folder: Path, brand: bytes, domain: str, selector: str, _minute: int) -> tuple[dkim.Signer, ...]:
     """Read at most once a minute, so that a new key is taken up without a restart."""
     try:
-        return (_signer(domain, selector, path.read_bytes()),)
+        return tuple(_signer(domain, name, path.read_bytes()) for name, path in key_files(folder, brand, selector))
     except (OSError, ValueError):
-        raise SettingsError(f"dkim/{path.name}: the signing key is missing or not readable") from None
+        raise SettingsError(f"dkim/{brand.hex()}: a signing key is missing or not readable") from None
 
 
 @lru_cache(maxsize=32)

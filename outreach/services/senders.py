@@ -1,4 +1,9 @@
-"""Senders: the organisation's brands, each with its From domain, postal address, relay and signing key."""
+"""Senders: the organisation's brands, each with its From domain, postal address, relay and signing keys.
+
+Private keys are files in `dkim/` of the instance folder, named by the sender's ref. In use are `<ref>.pem`, RSA, its
+selector in the sender's row, and where there is one `<ref>.<selector>.ed25519`, for a second signature beside it (RFC
+8463 §5). Those not yet published wait as `<ref>.<selector>.next` and `<ref>.<selector>.next-ed25519`.
+"""
 
 import os
 import re
@@ -20,6 +25,8 @@ from outreach.store.audit import Entry, record
 from outreach.store.schema.consents import consent_text, topic
 from outreach.store.schema.organisation import sender
 
+RSA, ED25519 = "rsa", "ed25519"
+_WAITING = {RSA: ".next", ED25519: ".next-ed25519"}
 _DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", re.ASCII)
 
 
@@ -49,13 +56,14 @@ class Sender(SenderFacts):
         return f"{self.from_local}@{self.from_domain}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SigningKey:
     """A DKIM key and the TXT record to publish under `host` (RFC 6376 §3.6.2.1)."""
 
     host: str
     record: str
     is_in_use: bool
+    kind: str = RSA
 
 
 def list_senders(ctx: Context, actor: Actor) -> list[Sender]:
@@ -67,17 +75,22 @@ def list_senders(ctx: Context, actor: Actor) -> list[Sender]:
 
 
 def see_sender(ctx: Context, actor: Actor, ref: bytes) -> tuple[Sender, list[SigningKey]]:
-    """One sender, its key in use and the one waiting to be published. Raises NotFoundError."""
+    """One sender, its keys in use and those waiting to be published. Raises NotFoundError."""
     actor.must_be(Role.ADMINISTRATOR)
     with ctx.db.reading() as conn:
         held = _sender(conn, ref)
-    keys = []
-    if held.dkim_selector and _key_file(ctx, ref).exists():
-        keys.append(_signing_key(_key_file(ctx, ref), held.dkim_selector, held.from_domain, is_in_use=True))
-    waiting = _waiting_file(ctx, ref)
-    if waiting is not None:
-        keys.append(_signing_key(waiting, _selector_of(waiting), held.from_domain, is_in_use=False))
-    return held, keys
+    used = [key for key in key_files(_folder(ctx), ref, held.dkim_selector) if key[1].exists()]
+    waiting = [(_selector_of(path), path) for kind in _WAITING for path in _waiting_files(ctx, ref, kind)]
+    shown = [_signing_key(path, selector, held.from_domain, is_in_use=True) for selector, path in used]
+    return held, shown + [_signing_key(path, name, held.from_domain, is_in_use=False) for name, path in waiting]
+
+
+def key_files(folder: Path, ref: bytes, selector: str) -> list[tuple[str, Path]]:
+    """(selector, file) of the keys a sender's mail is signed with, RSA first. `selector`: the sender's; "": none."""
+    if not selector:
+        return []
+    seconds = sorted(folder.glob(f"{ref.hex()}.*.{ED25519}"))
+    return [(selector, folder / f"{ref.hex()}.pem"), *((_selector_of(path), path) for path in seconds[:1])]
 
 
 def add_sender(ctx: Context, actor: Actor, facts: SenderFacts) -> bytes:
@@ -117,35 +130,48 @@ def edit_sender(ctx: Context, actor: Actor, ref: bytes, facts: SenderFacts) -> N
             record(conn, now, Entry(kind="sender.edited", actor=actor.name, body=body))
 
 
-def make_signing_key(ctx: Context, actor: Actor, ref: bytes) -> None:
-    """Make an RSA key for DKIM, to be published before it is used. Replaces one that was waiting."""
+def make_signing_key(ctx: Context, actor: Actor, ref: bytes, kind: str = RSA) -> None:
+    """Make a key for DKIM, "rsa" or "ed25519", to be published before it is used. Replaces one that was waiting.
+
+    Raises ConflictError for an Ed25519 key beside no other: too few providers read it.
+    """
     actor.must_be(Role.ADMINISTRATOR)
+    _known(kind)
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         held = _sender(conn, ref)
+        if kind == ED25519 and not held.dkim_selector:
+            raise ConflictError("An Ed25519 key signs beside an RSA key. Make that one first, and use it.")
         selector = f"o{secrets.token_hex(4)}"
         body = {"sender": held.ref.hex(), "selector": selector}
         record(conn, now, Entry(kind="sender.key-made", actor=actor.name, body=body))
-        before = _waiting_file(ctx, ref)
-        if before is not None:
+        for before in _waiting_files(ctx, ref, kind):
             before.unlink()
-        _write_key(_folder(ctx) / f"{ref.hex()}.{selector}.next", dkim.make_key())
+        _write_key(_folder(ctx) / f"{ref.hex()}.{selector}{_WAITING[kind]}", dkim.make_key(kind))
 
 
-def use_signing_key(ctx: Context, actor: Actor, ref: bytes) -> None:
+def use_signing_key(ctx: Context, actor: Actor, ref: bytes, kind: str = RSA) -> None:
     """Sign with the key that was waiting, its record being published. Raises ConflictError when there is none."""
     actor.must_be(Role.ADMINISTRATOR)
+    _known(kind)
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         held = _sender(conn, ref)
-        waiting = _waiting_file(ctx, ref)
-        if waiting is None:
+        waiting = _waiting_files(ctx, ref, kind)
+        if not waiting:
             raise ConflictError("No key is waiting to be used. Make one first.")
-        selector = _selector_of(waiting)
-        conn.execute(update(sender).where(sender.c.id == held.id).values(dkim_selector=selector))
+        selector = _selector_of(waiting[0])
+        before = key_files(_folder(ctx), ref, held.dkim_selector)[1:]
+        if kind == RSA:
+            conn.execute(update(sender).where(sender.c.id == held.id).values(dkim_selector=selector))
         body = {"sender": held.ref.hex(), "selector": selector}
         record(conn, now, Entry(kind="sender.signing-started", actor=actor.name, body=body))
-        waiting.replace(_key_file(ctx, ref))
+        if kind == RSA:
+            waiting[0].replace(_folder(ctx) / f"{ref.hex()}.pem")
+        else:
+            waiting[0].replace(_folder(ctx) / f"{ref.hex()}.{selector}.{ED25519}")
+            for _, path in before:
+                path.unlink()
 
 
 def checked(ctx: Context, facts: SenderFacts) -> SenderFacts:
@@ -198,16 +224,17 @@ def _folder(ctx: Context) -> Path:
     return folder
 
 
-def _key_file(ctx: Context, ref: bytes) -> Path:
-    return _folder(ctx) / f"{ref.hex()}.pem"
+def _waiting_files(ctx: Context, ref: bytes, kind: str) -> list[Path]:
+    return sorted(_folder(ctx).glob(f"{ref.hex()}.*{_WAITING[kind]}"))
 
 
-def _waiting_file(ctx: Context, ref: bytes) -> Path | None:
-    return next(_folder(ctx).glob(f"{ref.hex()}.*.next"), None)
+def _known(kind: str) -> None:
+    if kind not in _WAITING:
+        raise InvalidInputError("A signing key is of RSA or of Ed25519.", "kind")
 
 
-def _selector_of(waiting: Path) -> str:
-    return waiting.name.split(".")[1]
+def _selector_of(path: Path) -> str:
+    return path.name.split(".")[1]
 
 
 def _write_key(path: Path, pem: bytes) -> None:
@@ -216,5 +243,6 @@ def _write_key(path: Path, pem: bytes) -> None:
 
 
 def _signing_key(path: Path, selector: str, domain: str, *, is_in_use: bool) -> SigningKey:
-    record_text = dkim.dns_record(dkim.load_key(path.read_bytes()))
-    return SigningKey(host=f"{selector}._domainkey.{domain}", record=record_text, is_in_use=is_in_use)
+    key = dkim.load_key(path.read_bytes())
+    kind = dkim.Signer(domain, selector, key).algorithm.partition("-")[0]
+    return SigningKey(f"{selector}._domainkey.{domain}", dkim.dns_record(key), is_in_use, kind)

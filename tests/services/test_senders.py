@@ -91,3 +91,48 @@ def test_a_second_key_waits_beside_the_one_in_use(ctx: Context) -> None:
     held, (used, waiting) = senders.see_sender(ctx, ADMIN, ref)
     assert used.host != waiting.host
     assert used.host.startswith(held.dkim_selector)
+
+
+def test_an_ed25519_key_signs_beside_the_rsa_key_and_never_alone(ctx: Context) -> None:
+    ref = senders.add_sender(ctx, ADMIN, FACTS)
+    with pytest.raises(ConflictError):
+        senders.make_signing_key(ctx, ADMIN, ref, senders.ED25519)
+    senders.make_signing_key(ctx, ADMIN, ref)
+    senders.use_signing_key(ctx, ADMIN, ref)
+    with pytest.raises(ConflictError):
+        senders.use_signing_key(ctx, ADMIN, ref, senders.ED25519)
+    senders.make_signing_key(ctx, ADMIN, ref, senders.ED25519)
+    _, (rsa, waiting) = senders.see_sender(ctx, ADMIN, ref)
+    assert (rsa.kind, waiting.kind, waiting.is_in_use) == ("rsa", "ed25519", False)
+    assert "k=ed25519" in waiting.record
+    senders.use_signing_key(ctx, ADMIN, ref, senders.ED25519)
+    held, (same, used) = senders.see_sender(ctx, ADMIN, ref)
+    assert (same, used.host, used.record, used.is_in_use) == (rsa, waiting.host, waiting.record, True)
+    files = senders.key_files(ctx.settings.instance / "dkim", ref, held.dkim_selector)
+    assert [selector for selector, _ in files] == [key.host.partition(".")[0] for key in (rsa, used)]
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for _, path in files)
+
+
+def test_each_kind_of_key_is_replaced_by_its_own_kind_alone(ctx: Context) -> None:
+    ref = senders.add_sender(ctx, ADMIN, FACTS)
+    for kind in (senders.RSA, senders.ED25519):
+        senders.make_signing_key(ctx, ADMIN, ref, kind)
+        senders.use_signing_key(ctx, ADMIN, ref, kind)
+    _, (rsa, ed25519) = senders.see_sender(ctx, ADMIN, ref)
+    senders.make_signing_key(ctx, ADMIN, ref, senders.ED25519)
+    senders.make_signing_key(ctx, ADMIN, ref)
+    senders.use_signing_key(ctx, ADMIN, ref, senders.ED25519)
+    _, keys = senders.see_sender(ctx, ADMIN, ref)
+    assert [(key.kind, key.is_in_use) for key in keys] == [("rsa", True), ("ed25519", True), ("rsa", False)]
+    assert keys[0] == rsa
+    assert keys[1].host != ed25519.host
+    senders.use_signing_key(ctx, ADMIN, ref)
+    _, (new, kept) = senders.see_sender(ctx, ADMIN, ref)
+    assert kept == keys[1]
+    assert new.host == keys[2].host
+
+
+def test_a_key_of_another_kind_is_refused(ctx: Context) -> None:
+    ref = senders.add_sender(ctx, ADMIN, FACTS)
+    with pytest.raises(InvalidInputError):
+        senders.make_signing_key(ctx, ADMIN, ref, "dsa")

@@ -1,6 +1,6 @@
-"""Senders: the list, a form each, and the signing key with the record to publish."""
+"""Senders: the list, a form each, and the signing keys with the records to publish."""
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from outreach.domain.errors import InvalidInputError
@@ -68,7 +68,7 @@ def edit_sender(sender: bytes) -> ResponseReturnValue:
 @blueprint.post("/settings/senders/<ref:sender>/key")
 @door("administrator")
 def make_key(sender: bytes) -> ResponseReturnValue:
-    service.make_signing_key(context(), current_actor(), sender)
+    service.make_signing_key(context(), current_actor(), sender, request.form.get("kind", service.RSA))
     flash("A key is made. Publish its record, then start signing with it.", "ok")
     return redirect(url_for("admin.sender", sender=sender), 303)
 
@@ -76,7 +76,7 @@ def make_key(sender: bytes) -> ResponseReturnValue:
 @blueprint.post("/settings/senders/<ref:sender>/key/use")
 @door("administrator")
 def use_key(sender: bytes) -> ResponseReturnValue:
-    service.use_signing_key(context(), current_actor(), sender)
+    service.use_signing_key(context(), current_actor(), sender, request.form.get("kind", service.RSA))
     flash("Mail of this sender is signed with the new key from now on.", "ok")
     return redirect(url_for("admin.sender", sender=sender), 303)
 

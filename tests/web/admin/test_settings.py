@@ -60,6 +60,10 @@ def test_a_sender_is_added_given_a_key_and_signs(signed_in: Callable[..., Browse
     assert "_domainkey.shop.northfield.example" in page and "v=DKIM1; k=rsa; p=" in page
     admin.submit(f"{path}/key/use")
     assert "sign with this key" not in admin.page(path)
+    admin.submit(f"{path}/key", {"kind": "ed25519"})
+    assert "v=DKIM1; k=ed25519; p=" in admin.page(path)
+    admin.submit(f"{path}/key/use", {"kind": "ed25519"})
+    assert admin.page(path).count(">signing<") == 2
     assert admin.submit(path, {**SENDER, "from_domain": "gmail.com"}).status_code == 422
     assert admin.submit(path, {**SENDER, "from_local": "hello"}).status_code == 303
     admin.page(f"/settings/senders/{'0' * 32}", 404)
