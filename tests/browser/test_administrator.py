@@ -121,6 +121,8 @@ def test_the_settings_pages(chromium: Browser, demo: Product) -> None:
         "/settings",
         "/settings/senders",
         "/settings/senders/new",
+        "/settings/sending",
+        "/settings/sending/forget",
         "/settings/system",
         "/account",
         "/account/password",
