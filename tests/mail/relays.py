@@ -204,8 +204,11 @@ def handing(relay: Relay, timeouts: Timeouts = QUICK, window: float = 2.0) -> It
         transport.close()
 
 
-def parcel(number: int, to: str = "", data: bytes = b"Subject: hello\r\n\r\nbody\r\n", age: float = 0) -> Parcel:
-    return Parcel(number, "news@example.org", to or f"reader{number}@example.net", data, time.monotonic() - age)
+def parcel(
+    number: int, to: str = "", data: bytes = b"Subject: hello\r\n\r\nbody\r\n", age: float = 0, provider: str = "other"
+) -> Parcel:
+    to = to or f"reader{number}@example.net"
+    return Parcel(number, "news@example.org", to, data, time.monotonic() - age, provider)
 
 
 def by_id(outcomes: list[Outcome]) -> dict[int, Outcome]:
