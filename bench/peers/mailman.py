@@ -89,9 +89,11 @@ class Mailman:
         """Master and runners, delivering to `smtp_port` of this machine, until the block ends."""
         self._configure(smtp_port)
         shutil.rmtree(self._var / "logs", ignore_errors=True)
+        named = self._var / "master.pid"
+        named.unlink(missing_ok=True)
         self._mailman("start")
-        _until((self._var / "master.pid").exists, "Mailman's master")
-        master = int((self._var / "master.pid").read_text())
+        _until(lambda: named.exists() and named.read_text().strip() != "", "Mailman's master")
+        master = int(named.read_text())
         try:
             _until(self._all_started, "Mailman's runners")
             wait_for_port(self._lmtp)
