@@ -266,6 +266,15 @@ def test_the_warm_up_takes_a_step_a_day_that_mail_leaves_and_ends() -> None:
     assert (warm_up_day(pace, bound, at + DAY), room(pace, bound, at + DAY)) == (None, None)
 
 
+def test_what_was_leased_yesterday_gives_today_nothing_back() -> None:
+    bound, midnight = Limits(allowances=(5, 5)), NOW - NOW % DAY + DAY
+    pace = take(Pace(), bound, midnight - SECOND, 5)
+    pace = take(pace, bound, midnight + SECOND, 5)
+    assert allowance(give_back(pace, bound, midnight + 2 * SECOND, 5), bound, midnight + 2 * SECOND) == 0
+    noon = midnight + DAY // 2
+    assert allowance(give_back(pace, bound, noon, 2), bound, noon) == 2
+
+
 def test_a_days_allowance_leaves_over_an_hour() -> None:
     wishes = [(SECOND, 5000)] * 3600
     taken = leases(Limits(allowances=(7200,)), wishes)
