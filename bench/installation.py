@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import func, insert, select, update
 
-from bench.servers import cpu_of, peak_megabytes
+from bench.servers import cpu_below, cpu_of, peak_megabytes
 from outreach.config import Relay, Settings
 from outreach.domain import addresses
 from outreach.mail import dkim
@@ -50,6 +50,7 @@ class Run:
     sealed_seconds: float
     worker_cpu: float
     scheduler_cpu: float
+    store_cpu: float
 
     @property
     def rate(self) -> float:
@@ -64,6 +65,7 @@ class Installation:
     database_url: str
     relay_port: int
     workers: int = 2
+    store_pid: int = 0
     extra: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,12 +150,12 @@ class Installation:
 
     def send(self, campaign_id: int, engines: "Engines") -> Run:
         """Let the running engines send it, and wait until it is recorded and sealed."""
-        before = engines.cpu
+        before, store = engines.cpu, self._store_cpu
         with self.ctx.db.transaction() as conn:
             now = self.ctx.db.now(conn)
             conn.execute(update(campaign).where(campaign.c.id == campaign_id).values(state="scheduled", due=now))
         self._wait(campaign_id, engines)
-        after = engines.cpu
+        after, store = engines.cpu, self._store_cpu - store
         with self.ctx.db.reading() as conn:
             began = conn.execute(select(campaign.c.started).where(campaign.c.id == campaign_id)).scalar_one()
             query = select(func.count(), func.max(message.c.settled)).where(
@@ -162,7 +164,14 @@ class Installation:
             mails, last = conn.execute(query).one()
             sealed = self.ctx.db.now(conn)
         assert began is not None
-        return Run(mails, (last - began) / 1e6, (sealed - began) / 1e6, after[0] - before[0], after[1] - before[1])
+        return Run(
+            mails, (last - began) / 1e6, (sealed - began) / 1e6, after[0] - before[0], after[1] - before[1], store
+        )
+
+    @property
+    def _store_cpu(self) -> float:
+        """Processor seconds of the database server; SQLite's are the workers' and the scheduler's own."""
+        return cpu_below(self.store_pid) if self.store_pid else 0.0
 
     def _wait(self, campaign_id: int, engines: "Engines") -> None:
         until = time.monotonic() + _PATIENCE_SECONDS

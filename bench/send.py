@@ -32,7 +32,7 @@ def installed(store: str, port: int, *, workers: int) -> Iterator[Installation]:
             yield Installation(place / "instance", f"sqlite:///{place / 'outreach.db'}", port, workers)
             return
         with durable_postgresql() as server:
-            yield Installation(place / "instance", server.url(server.create()), port, workers)
+            yield Installation(place / "instance", server.url(server.create()), port, workers, server.pid)
 
 
 def octets(here: Installation) -> bytes:
@@ -57,7 +57,7 @@ def measure(here: Installation, running: Engines, into: Sink, mails: int, repeat
         print(
             f"  {label}: {run.rate:,.0f}/s beside {theirs:,.0f}/s = {ratios[-1]:.2f}; {len(like)} octets; processor "
             f"µs a mail: workers {run.worker_cpu / run.mails * 1e6:.0f}, scheduler "
-            f"{run.scheduler_cpu / run.mails * 1e6:.0f}, sink {(into.cpu - before) / run.mails * 1e6:.0f}; "
+            f"{run.scheduler_cpu / run.mails * 1e6:.0f}, database {run.store_cpu / run.mails * 1e6:.0f}, sink {(into.cpu - before) / run.mails * 1e6:.0f}; "
             f"sealed after {run.sealed_seconds / run.seconds:.2f} of the time",
             flush=True,
         )

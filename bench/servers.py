@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,16 @@ def cpu_of(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ticks = sum(int(fields[place]) for place in (11, 12, 13, 14))
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_below(pid: int) -> float:
+    """The same for a process and all that stand directly below it, such as a postmaster and its servers."""
+    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    total = cpu_of(pid)
+    for one in below:
+        with suppress(FileNotFoundError):
+            total += cpu_of(int(one))
+    return total
 
 
 def peak_megabytes(pid: int) -> float:

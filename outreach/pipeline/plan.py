@@ -84,7 +84,7 @@ def release_waiting(ctx: Context) -> int:
     """
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
-        waiting = select(message.c.campaign).where(message.c.state == "waiting", message.c.due <= now).distinct()
+        waiting = select(message.c.campaign).where(message.c.queue == 2, message.c.due <= now).distinct()
         chosen = conn.execute(
             select(campaign.c.id)
             .where(campaign.c.id.in_(waiting), campaign.c.state == "sending")
@@ -100,7 +100,7 @@ def _release(ctx: Context, campaign_id: int) -> int:
         now = ctx.db.now(conn)
         rows = conn.execute(
             select(message.c.id, message.c.later_until)
-            .where(message.c.state == "waiting", message.c.due <= now, message.c.campaign == campaign_id)
+            .where(message.c.queue == 2, message.c.due <= now, message.c.campaign == campaign_id)
             .order_by(message.c.id)
             .limit(SLICE)
         ).all()

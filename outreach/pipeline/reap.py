@@ -5,16 +5,11 @@ not begun → planned · replied → that outcome · final dot without reply →
 
 from pathlib import Path
 
-from sqlalchemy import select
-
 from outreach.mail.transport import Outcome, Result
 from outreach.pipeline.journal import DeadJournal, dead_journals
 from outreach.pipeline.record import record_outcomes
 from outreach.services.context import Context
-from outreach.store.messages import facts_of
-from outreach.store.schema.campaigns import message
-
-_BATCH = 500
+from outreach.store.messages import facts_of, in_hand, overdue
 
 
 def reap_dead(ctx: Context, folder: Path) -> int:
@@ -25,22 +20,17 @@ def reap_dead(ctx: Context, folder: Path) -> int:
 def reap_expired(ctx: Context) -> int:
     """Settle messages whose lease ran out and whose journal nobody here holds: another machine's, or lost."""
     with ctx.db.reading() as conn:
-        query = select(message.c.id, message.c.worker).where(
-            message.c.state == "attempted", message.c.lease <= ctx.db.now(conn)
-        )
-        rows = conn.execute(query.order_by(message.c.worker).limit(_BATCH)).all()
-    for worker in dict.fromkeys(row.worker for row in rows):
-        reply = "The worker was lost with its journal"
-        _record(ctx, worker, [Outcome(one.id, Result.UNKNOWN, reply=reply) for one in rows if one.worker == worker])
-    return len(rows)
+        lost = overdue(conn, ctx.db.now(conn))
+    reply = "The worker was lost with its journal"
+    for worker, ids in lost.items():
+        _record(ctx, worker, [Outcome(one, Result.UNKNOWN, reply=reply) for one in ids])
+    return sum(map(len, lost.values()))
 
 
 def _settle_journal(ctx: Context, journal: DeadJournal) -> int:
     with ctx.db.reading() as conn:
-        query = select(message.c.id).where(message.c.worker == journal.worker, message.c.state == "attempted")
-        ids = list(conn.execute(query.order_by(message.c.id)).scalars())
-    for start in range(0, len(ids), _BATCH):
-        _record(ctx, journal.worker, [_outcome(journal, one) for one in ids[start : start + _BATCH]])
+        ids = in_hand(conn, journal.worker)
+    _record(ctx, journal.worker, [_outcome(journal, one) for one in ids])
     return len(ids)
 
 

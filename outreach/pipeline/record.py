@@ -10,7 +10,7 @@ from outreach.mail.transport import Outcome, Result
 from outreach.pipeline.claim import LEASE
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
-from outreach.store.messages import Ended, Facts, Settled, add_attempts, release, settle
+from outreach.store.messages import Ended, Facts, Settled, add_attempts, let_go, release, settle
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.people import contact, suppression
 
@@ -28,7 +28,7 @@ def keep_evidence(ctx: Context, evidence: dict[int, bytes]) -> None:
 
 
 def record_outcomes(ctx: Context, worker: str, facts: Mapping[int, Facts], outcomes: Sequence[Outcome]) -> None:
-    """Write what became of the attempts `worker` committed to, set-wise, in one transaction.
+    """Write what became of the batch `worker` committed to, all of it, set-wise, in one transaction.
 
     `facts` holds each message of `outcomes` as it was when the attempt was committed.
     """
@@ -44,6 +44,7 @@ def record_outcomes(ctx: Context, worker: str, facts: Mapping[int, Facts], outco
         mine = [one for one in outcomes if one.message_id in written]
         add_attempts(conn, [_ended(one, facts[one.message_id], worker, now) for one in mine])
         _suppress(conn, now, [facts[one.message_id] for one in mine if one.bad_address])
+        let_go(conn, worker)
 
 
 def _ended(outcome: Outcome, facts: Facts, worker: str, now: int) -> Ended:

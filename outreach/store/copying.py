@@ -146,13 +146,18 @@ def _put_postgresql(connection: Connection, table: Table, rows: Sequence[Any]) -
 
 
 def _put_sqlite(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
-    places = ", ".join("?" for _ in table.columns)
+    places = ", ".join("?" for _ in _stored(table))
     statement = f"INSERT INTO {_name(connection, table)} ({_columns(connection, table)}) VALUES ({places})"
     connection.exec_driver_sql(statement, [tuple(row) for row in rows])
 
 
 def _columns(connection: Connection, table: Table) -> str:
-    return ", ".join(_name(connection, column) for column in table.columns)
+    return ", ".join(_name(connection, column) for column in _stored(table))
+
+
+def _stored(table: Table) -> list[Any]:
+    """The columns that are written; the database works the others out."""
+    return [column for column in table.columns if column.computed is None]
 
 
 def _name(connection: Connection, named: Any) -> str:

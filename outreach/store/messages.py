@@ -1,14 +1,15 @@
 """Set-based SQL for messages on their way: what is due, committing attempts, recording what became of them."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, delete, insert, select, text
 
 from outreach.store.audit import Entry, record
 from outreach.store.bulk import among, bound, insert_rows
-from outreach.store.schema.campaigns import attempt, campaign
+from outreach.store.schema.campaigns import attempt, batch, campaign
 
 PROVIDERS = ("gmail", "microsoft", "yahoo", "other")
 EXPRESS = ("1-confirmation", "2-reply", "3-notice", "4-invitation")
@@ -46,8 +47,7 @@ def due_in(conn: Connection, lane: str, now: int, limit: int) -> list[Facts]:
     """
     skip = " FOR NO KEY UPDATE OF c SKIP LOCKED" if conn.dialect.name == "postgresql" else ""
     query = text(
-        f"{_FACTS} WHERE x.state = 'planned' AND x.lane = :lane AND x.due <= :now "
-        f"ORDER BY x.due, x.id LIMIT :limit{skip}"
+        f"{_FACTS} WHERE x.queue = 1 AND x.lane = :lane AND x.due <= :now ORDER BY x.due, x.id LIMIT :limit{skip}"
     )
     rows = conn.execute(query, {"lane": lane, "now": now, "limit": limit})
     return [Facts._make(row) for row in rows]
@@ -79,7 +79,7 @@ def _busy(conn: Connection, lanes: Sequence[str], now: int) -> list[str]:
     found = conn.execute(
         text(
             f"WITH lanes(lane) AS (VALUES {listed}) SELECT lane FROM lanes WHERE EXISTS ("
-            "SELECT 1 FROM message m WHERE m.state = 'planned' AND m.lane = lanes.lane AND m.due <= :now)"
+            "SELECT 1 FROM message m WHERE m.queue = 1 AND m.lane = lanes.lane AND m.due <= :now)"
         ),
         {"now": now},
     )
@@ -99,7 +99,27 @@ def commit_attempts(conn: Connection, ids: Sequence[int], worker: str, now: int,
         f"first_attempt = COALESCE(first_attempt, :now) WHERE {among(conn, 'id')} AND state = 'planned' RETURNING id"
     )
     params = {"ids": bound(conn, ids), "worker": worker, "lease": lease, "now": now}
-    return set(conn.execute(query, params).scalars())
+    taken = set(conn.execute(query, params).scalars())
+    if taken:
+        conn.execute(insert(batch).values(worker=worker, lease=lease, messages=json.dumps(sorted(taken))))
+    return taken
+
+
+def in_hand(conn: Connection, worker: str) -> list[int]:
+    """What `worker` has committed to and not recorded."""
+    found = conn.execute(select(batch.c.messages).where(batch.c.worker == worker)).scalars()
+    return [one for messages in found for one in json.loads(messages)]
+
+
+def overdue(conn: Connection, now: int) -> dict[str, list[int]]:
+    """By worker, what was committed to and whose lease ran out."""
+    rows = conn.execute(select(batch.c.worker, batch.c.messages).where(batch.c.lease <= now).order_by(batch.c.id))
+    return {row.worker: json.loads(row.messages) for row in rows}
+
+
+def let_go(conn: Connection, worker: str) -> None:
+    """The worker's batch is recorded, every message of it."""
+    conn.execute(delete(batch).where(batch.c.worker == worker))
 
 
 def put_off(conn: Connection, due: Mapping[int, int]) -> None:
@@ -125,11 +145,9 @@ def release(conn: Connection, ids: Sequence[int], worker: str, *, begun: bool, d
 
 def release_all(conn: Connection, worker: str) -> int:
     """Return whatever `worker` took and knows nothing of, as the answer to its commit was lost. Returns how many."""
-    query = text(
-        "UPDATE message SET state = 'planned', worker = NULL, lease = NULL, attempts = attempts - 1 "
-        f"WHERE lease IS NOT NULL AND {_HELD}"
-    )
-    return conn.execute(query, {"worker": worker}).rowcount
+    released = release(conn, in_hand(conn, worker), worker, begun=False)
+    let_go(conn, worker)
+    return len(released)
 
 
 _HELD = "state = 'attempted' AND worker = :worker"

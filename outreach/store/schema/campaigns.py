@@ -1,6 +1,6 @@
 """What marketers write and what the pipeline carries: campaigns, their frozen content, messages and attempts."""
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Computed, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 
 from outreach.store.schema.columns import BigId, belongs_to, box, identity, instant, metadata, ref
 
@@ -68,6 +68,9 @@ message = Table(
     Column("confirmation", BigId),
     Column("invitation", BigId),
     Column("state", Text, nullable=False),
+    # What the indexes of waiting mail go by. It does not change when an attempt ends, so that PostgreSQL need not touch
+    # any index for it.
+    Column("queue", Integer, Computed("CASE state WHEN 'planned' THEN 1 WHEN 'waiting' THEN 2 END")),
     Column("reason", Text),
     instant("planned"),  # when it was planned; a place under the caps counts from here
     instant("due"),
@@ -87,18 +90,27 @@ message = Table(
 )
 # The caps' ledger: every message that may count against a mailbox.
 Index("ix_message_mailbox", message.c.mailbox)
-_planned = message.c.state == "planned"
+_planned = message.c.queue == 1
 Index("ix_message_lane", message.c.lane, message.c.due, message.c.id, sqlite_where=_planned, postgresql_where=_planned)
-_leased = message.c.state == "attempted"
-Index("ix_message_lease", message.c.lease, sqlite_where=_leased, postgresql_where=_leased)
-_waiting = message.c.state == "waiting"
+_waiting = message.c.queue == 2
 Index("ix_message_waiting", message.c.due, sqlite_where=_waiting, postgresql_where=_waiting)
 
+# What a worker has committed to and not recorded yet: one row a batch.
+batch = Table(
+    "batch",
+    metadata,
+    identity(),
+    Column("worker", Text, nullable=False, unique=True),
+    instant("lease"),
+    Column("messages", Text, nullable=False),  # JSON: ids
+)
+
+# Attempts that are over. No foreign key: messages are never deleted, and one would cost more than the row.
 attempt = Table(
     "attempt",
     metadata,
     identity(),
-    belongs_to("message", "message.id", index=True),
+    Column("message", BigId, nullable=False, index=True),
     Column("number", Integer, nullable=False),
     instant("at"),
     Column("worker", Text, nullable=False),
