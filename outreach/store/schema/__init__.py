@@ -1,6 +1,6 @@
 """Every table, by what it is about. Import this to have `metadata` complete."""
 
-from outreach.store.schema import audit, campaigns, consents, members, organisation, pacing, people
+from outreach.store.schema import audit, campaigns, consents, members, organisation, pacing, people, tally
 from outreach.store.schema.columns import metadata, random_ref
 
 APPEND_ONLY = (
@@ -25,4 +25,5 @@ __all__ = [
     "pacing",
     "people",
     "random_ref",
+    "tally",
 ]

@@ -35,6 +35,8 @@ campaign = Table(
     CheckConstraint("state IN ('draft','scheduled','sending','paused','sent','cancelled')", name="state"),
 )
 
+Index("ix_campaign_state", campaign.c.state)
+
 # Content frozen and prepared once, when a campaign is scheduled.
 content = Table(
     "content",
@@ -93,7 +95,7 @@ Index("ix_message_mailbox", message.c.mailbox)
 _planned = message.c.queue == 1
 Index("ix_message_lane", message.c.lane, message.c.due, message.c.id, sqlite_where=_planned, postgresql_where=_planned)
 _waiting = message.c.queue == 2
-Index("ix_message_waiting", message.c.due, sqlite_where=_waiting, postgresql_where=_waiting)
+Index("ix_message_waiting", message.c.campaign, message.c.due, sqlite_where=_waiting, postgresql_where=_waiting)
 
 # What a worker has committed to and not recorded yet: one row a batch.
 batch = Table(

@@ -57,6 +57,30 @@ def upgrade() -> None:
         "WHERE state = 'attempted' GROUP BY worker"
     )
     _let_go_of_foreign_keys()
+    _count_once()
+
+
+def _count_once() -> None:
+    """Sums of how each campaign's messages stand, from now on kept by whoever changes them."""
+    op.create_index("ix_campaign_state", "campaign", ["state"])
+    op.create_table(
+        "tally",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("campaign", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tally")),
+    )
+    op.create_index("ix_tally_campaign", "tally", ["campaign", "state", "at"])
+    op.execute(
+        "INSERT INTO tally (campaign, at, state, reason, n) SELECT campaign, MAX(COALESCE(settled, planned)), state, "
+        "reason, COUNT(*) FROM (SELECT campaign, settled, planned, "
+        "CASE state WHEN 'attempted' THEN 'planned' ELSE state END AS state, "
+        "CASE WHEN state NOT IN ('planned', 'attempted', 'waiting') THEN reason END AS reason "
+        "FROM message WHERE campaign IS NOT NULL) AS stands GROUP BY campaign, state, reason"
+    )
 
 
 def _index_the_queue() -> None:
@@ -66,7 +90,7 @@ def _index_the_queue() -> None:
     op.drop_index("ix_message_waiting", "message")
     kept = "STORED" if is_postgresql else "VIRTUAL"
     op.execute(f"ALTER TABLE message ADD COLUMN queue INTEGER GENERATED ALWAYS AS ({queue}) {kept}")
-    for name, columns, number in (("lane", ["lane", "due", "id"], 1), ("waiting", ["due"], 2)):
+    for name, columns, number in (("lane", ["lane", "due", "id"], 1), ("waiting", ["campaign", "due"], 2)):
         where = sa.text(f"queue = {number}")
         op.create_index(f"ix_message_{name}", "message", columns, sqlite_where=where, postgresql_where=where)
     if is_postgresql:  # room on the page, so that the end of an attempt is written beside its beginning
