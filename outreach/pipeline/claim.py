@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, select
 
 from outreach.pipeline.bases import Based, judge_invitations, judge_system
+from outreach.pipeline.pacing import Lease, lease_for
 from outreach.services.context import Context
 from outreach.store.decide import load_rule
 from outreach.store.messages import Facts, Settled, commit_attempts, due_in, put_off, settle
@@ -26,12 +27,14 @@ LEASE = 30 * 60_000_000
 class Claimed:
     """Messages committed to an attempt, and when (time.monotonic()) the decision looked at the facts.
 
-    `found`: how many were due, so that a batch of which nothing may go is not taken for an empty lane.
+    `found`: how many were due, so that a batch of which nothing may go is not taken for an empty lane; 0 also where no
+    relay has room. `lease`: what each relay may take of it; None: nothing limits it.
     """
 
     facts: Mapping[int, Facts] = field(default_factory=dict)
     at: float = 0.0
     found: int = 0
+    lease: Lease | None = None
 
     @property
     def ids(self) -> list[int]:
@@ -49,13 +52,15 @@ def claim(ctx: Context, worker: str, lane: str, most: int) -> Claimed:
         based = _judge(conn, ctx.db.now(conn), due)
         settle(conn, now, based.withheld, "planned", due)
         put_off(conn, dict(based.deferred))
-        mine = commit_attempts(conn, based.ready, worker, now, now + LEASE)
+        lease = lease_for(ctx, conn, now, lane, len(based.ready))
+        chosen = based.ready if lease is None else based.ready[: lease.total]
+        mine = commit_attempts(conn, chosen, worker, now, now + LEASE)
         facts = {
             one: due[one]._replace(attempts=due[one].attempts + 1, lease=now + LEASE,
                                    first_attempt=due[one].first_attempt or now)
-            for one in based.ready if one in mine
+            for one in chosen if one in mine
         }  # fmt: skip
-        return Claimed(facts, decided_at, len(due))
+        return Claimed(facts, decided_at, len(due) if chosen or not based.ready else 0, lease)
 
 
 def _judge(conn: Connection, now: int, due: Mapping[int, Facts]) -> Based:

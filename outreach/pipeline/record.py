@@ -6,8 +6,10 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from outreach.domain.eligibility import Reason
 from outreach.domain.message import GIVE_UP_AFTER, retry_delay
+from outreach.domain.pacing import try_again
 from outreach.mail.transport import Outcome, Result
 from outreach.pipeline.claim import LEASE
+from outreach.pipeline.pacing import learn
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
 from outreach.store.messages import Ended, Facts, Settled, add_attempts, let_go, release, settle
@@ -38,9 +40,11 @@ def record_outcomes(ctx: Context, worker: str, facts: Mapping[int, Facts], outco
         now = ctx.db.now(conn)
         ends = {one.message_id: _settled(one, facts[one.message_id], now) for one in outcomes}
         written = settle(conn, now, [end for end in ends.values() if end is not None], "attempted", facts, worker)
+        rooms = learn(ctx, conn, now, outcomes, {one: facts[one].provider for one in facts})
         for outcome in outcomes:
-            if ends[outcome.message_id] is None and _again(conn, now, outcome, facts[outcome.message_id], worker):
-                written.add(outcome.message_id)
+            one = facts[outcome.message_id]
+            if ends[one.id] is None and _again(conn, now, outcome, one, worker, rooms.get(one.id)):
+                written.add(one.id)
         mine = [one for one in outcomes if one.message_id in written]
         add_attempts(conn, [_ended(one, facts[one.message_id], worker, now) for one in mine])
         _suppress(conn, now, [facts[one.message_id] for one in mine if one.bad_address])
@@ -70,11 +74,17 @@ def _settled(outcome: Outcome, facts: Facts, now: int) -> Settled | None:
     return None
 
 
-def _again(conn: Connection, now: int, outcome: Outcome, facts: Facts, worker: str) -> bool:
-    """Back into the queue. False when the message is not in our hands any more."""
+def _again(conn: Connection, now: int, outcome: Outcome, facts: Facts, worker: str, room: int | None) -> bool:
+    """Back into the queue. False when the message is not in our hands any more.
+
+    `room`: when its relay may go on, where the provider only asked for a slower pace.
+    """
     if outcome.result is Result.PUT_BACK:
         return bool(release(conn, [facts.id], worker, begun=False))
-    due = now + retry_delay(facts.attempts, reached=outcome.code is not None)
+    if room is not None:
+        due = try_again(room, now, facts.attempts)
+    else:
+        due = now + retry_delay(facts.attempts, reached=outcome.code is not None)
     if not release(conn, [facts.id], worker, begun=True, due=due):
         return False
     if outcome.code is not None or outcome.result is Result.UNKNOWN:

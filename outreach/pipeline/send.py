@@ -21,6 +21,7 @@ from outreach.mail.transport import Journal, Outcome, Parcel, Result, Stop
 from outreach.pipeline.claim import Claimed, claim
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.letters import Letters, write_letters
+from outreach.pipeline.pacing import give_back, open_lanes
 from outreach.pipeline.reap import reap_dead
 from outreach.pipeline.record import keep_evidence, record_outcomes
 from outreach.services.context import Context
@@ -134,11 +135,13 @@ class Worker:
         except DBAPIError:  # nothing has begun, so nothing is in doubt
             self._record(claimed, [Outcome(one, Result.PUT_BACK) for one in claimed.ids])
             raise
-        handed = self._hand_off(letters, journal)
+        handed = self._hand_off(letters, journal, None if claimed.lease is None else claimed.lease.room)
         tried = [one for one in handed if one.result is not Result.PUT_BACK]
         self.pace.saw(len(tried), time.monotonic() - began)
         self._record(claimed, [*letters.failed, *handed])
         journal.forget()
+        if claimed.lease is not None:
+            give_back(self.ctx, claimed.lease.left(handed), claimed.lease.provider)
         self._rest(tried)
         return True
 
@@ -155,8 +158,11 @@ class Worker:
             if claimed.found:
                 return claimed
         with self.ctx.db.reading() as conn:
-            listed = due_express if self.lanes == "express" else due_lanes
-            lanes = listed(conn, self.ctx.db.now(conn))
+            now = self.ctx.db.now(conn)
+            if self.lanes == "express":
+                lanes = due_express(conn, now)
+            else:
+                lanes = open_lanes(self.ctx, conn, now, due_lanes(conn, now))
         for lane in lanes:
             claimed = claim(self.ctx, self.name, lane, self.pace.batch())
             if claimed.found:
@@ -184,11 +190,11 @@ class Worker:
             self._asked = time.monotonic() + _LOOK_SECONDS
         return self._is_held_back
 
-    def _hand_off(self, letters: Letters, journal: WorkerJournal) -> list[Outcome]:
+    def _hand_off(self, letters: Letters, journal: WorkerJournal, room: Mapping[str, int] | None) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for pool, parcels in letters.parcels.items():
             try:
-                outcomes += self.carrier.hand_off(pool, parcels, journal, lambda _id: self.stopping.is_set())
+                outcomes += self.carrier.hand_off(pool, parcels, journal, lambda _id: self.stopping.is_set(), room)
             except SettingsError as error:
                 outcomes += [Outcome(one.message_id, Result.DEFERRED, reply=str(error)) for one in parcels]
         return outcomes

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, text
 
+from outreach.store import tally
 from outreach.store.audit import Entry, record
 from outreach.store.bulk import among, bound, insert_rows
 from outreach.store.schema.campaigns import attempt, batch, campaign
@@ -26,13 +27,14 @@ class Facts(NamedTuple):
     attempts: int
     first_attempt: int | None
     lease: int | None
+    provider: str
     contact: bytes
     topic: bytes | None
     campaign: bytes | None
 
 
 _FACTS = (
-    "SELECT x.id, x.ref, x.origin, x.campaign, x.attempts, x.first_attempt, x.lease, c.ref, t.ref, p.ref "
+    "SELECT x.id, x.ref, x.origin, x.campaign, x.attempts, x.first_attempt, x.lease, c.provider, c.ref, t.ref, p.ref "
     "FROM message x JOIN contact c ON c.id = x.contact LEFT JOIN campaign p ON p.id = x.campaign "
     "LEFT JOIN topic t ON t.id = x.topic "
 )
@@ -185,7 +187,9 @@ def settle(
         ids = [one.id for one in settled if (one.state, one.reason, one.counted) == ends]
         moved |= _move(conn, now, ids, from_state, worker, *ends)
     known = facts_of(conn, moved) if known is None else known
-    record(conn, now, *(_settlement(one, known[one.id]) for one in settled if one.id in moved))
+    gone = [(one, known[one.id]) for one in settled if one.id in moved]
+    record(conn, now, *(_settlement(one, facts) for one, facts in gone))
+    tally.move(conn, now, ((facts.campaign_id, from_state, one.state, one.reason) for one, facts in gone))
     return moved
 
 
