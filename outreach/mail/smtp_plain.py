@@ -6,6 +6,7 @@ same as in `smtp_connection`.
 
 import asyncio
 import smtplib
+import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -217,6 +218,8 @@ class PlainConnection:
         else:
             smtp = smtplib.SMTP(relay.host, relay.port, self._hello, timeout=seconds)
         try:
+            if smtp.sock is not None:  # content and dot are two writes: the second must not wait for an acknowledgement
+                smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             smtp.ehlo_or_helo_if_needed()
             if relay.security == "starttls":
                 smtp.starttls(context=tls)

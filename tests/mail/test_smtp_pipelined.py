@@ -108,6 +108,7 @@ def test_data_taken_for_nobody_behind_a_content_is_ended_by_a_lone_dot() -> None
         ({"RCPT 2": "421 4.3.2 closing"}, ["sent"] * 4),
         ({"DATA 2": "421 4.3.2 closing"}, ["sent"] * 4),
         ({"DOT 2": "what?"}, ["sent", "unknown", "sent", "sent"]),
+        ({"DOT 2": "250 taken\r\nwhat?"}, ["sent"] * 4),
         ({"DOT 2": "354 go on"}, ["sent", "unknown", "sent", "sent"]),
         ({"MAIL 2": "what?"}, ["sent"] * 4),
         ({"RCPT 2": "what?"}, ["sent", "deferred", "sent", "sent"]),
