@@ -15,6 +15,7 @@ from outreach.domain.errors import AuditError
 
 TILE = 256
 HASH = 32
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 Subtree = Callable[[int, int], bytes]
@@ -38,18 +39,15 @@ def entry_bytes(
     `at` is UTC microseconds. `body` is a string that holds JSON itself, byte for byte as stored, so that no two
     divisions of the text into fields give the same bytes. The 128-bit nonce keeps a leaf from being guessed.
     """
-    fields = {
-        "actor": actor,
-        "at": at,
-        "body": body,
-        "campaign": campaign.hex() if campaign else None,
-        "contact": contact.hex() if contact else None,
-        "kind": kind,
-        "message": message.hex() if message else None,
-        "nonce": nonce.hex(),
-        "topic": topic.hex() if topic else None,
-    }
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return (
+        f'{{"actor":{_quoted(actor)},"at":{at},"body":{_quoted(body)},"campaign":{_hex(campaign)},'
+        f'"contact":{_hex(contact)},"kind":{_quoted(kind)},"message":{_hex(message)},'
+        f'"nonce":{_hex(nonce)},"topic":{_hex(topic)}}}'
+    ).encode()
+
+
+def _hex(octets: bytes | None) -> str:
+    return f'"{octets.hex()}"' if octets else "null"
 
 
 def leaf_hash(entry: bytes) -> bytes:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text
 
 from outreach.domain.audit import TILE, Edge, entry_bytes, root_of, split_hashes
 from outreach.domain.errors import AuditError
+from outreach.store.bulk import insert_rows
 from outreach.store.schema.audit import audit_entry, audit_leaf, audit_pending, audit_tile, checkpoint, leader
 from outreach.store.schema.audit import checkpoint_note as note_table
 
@@ -112,17 +113,8 @@ def count_pending(connection: Connection) -> int:
 
 def add_leaves(connection: Connection, start: int, entries: Sequence[int], hashes: Sequence[bytes]) -> None:
     """Give entries their places from `start` on and take them out of the queue."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(
-            text(
-                "INSERT INTO audit_leaf (position, entry, hash) SELECT :start + n - 1, e, h FROM unnest("
-                "CAST(:entries AS bigint[]), CAST(:hashes AS bytea[])) WITH ORDINALITY AS leaf (e, h, n)"
-            ),
-            {"start": start, "entries": list(entries), "hashes": list(hashes)},
-        )
-    else:
-        rows = zip(range(start, start + len(entries)), entries, hashes, strict=True)
-        connection.exec_driver_sql("INSERT INTO audit_leaf (position, entry, hash) VALUES (?, ?, ?)", list(rows))
+    rows = list(zip(range(start, start + len(entries)), entries, hashes, strict=True))
+    insert_rows(connection, audit_leaf, ("position", "entry", "hash"), rows)
     sealed = select(audit_leaf.c.entry).where(audit_leaf.c.position >= start)
     connection.execute(delete(audit_pending).where(audit_pending.c.entry.in_(sealed)))
 

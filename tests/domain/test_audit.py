@@ -214,6 +214,17 @@ def test_canonical_bytes_never_change() -> None:
     assert list(json.loads(entry())) == sorted(json.loads(entry()))
 
 
+@given(st.text(), st.text(), st.text(), st.one_of(st.none(), st.binary(min_size=16, max_size=16)))
+def test_canonical_bytes_are_sorted_json_whatever_the_words(
+    kind: str, actor: str, body: str, ref: bytes | None
+) -> None:
+    made = entry(kind=kind, actor=actor, body=body, contact=ref)
+    said = json.loads(made)
+    assert (said["kind"], said["actor"], said["body"]) == (kind, actor, body)
+    assert said["contact"] == (ref.hex() if ref else None)
+    assert made == json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
 PINNED = "7c97b04fbe0495ba4c7794381ee82fa38c8d0d7a069b8935fe7c465f7e963356"
 
 
