@@ -173,6 +173,14 @@ def worker(processes: int | None) -> None:
             run_together([Child(_ONE_WORKER) for _ in range(count)], stopping, _LONGEST_SECONDS)
 
 
+@main.command("set-up")
+def set_up() -> None:
+    """Print a link for the first administrator; it works once, and makes an earlier one useless."""
+    with _plainly():
+        link = make_set_up_link(_context())
+    click.echo(link or "This installation has an account already: an administrator invites the others.")
+
+
 @main.command("upgrade")
 def upgrade_store() -> None:
     """Bring the database to the newest version."""

@@ -6,7 +6,8 @@ from tests.acceptance import office as staff
 from tests.acceptance.books import Books
 from tests.acceptance.people import GARDEN, SALES
 from tests.acceptance.postman import Postman, postman
-from tests.acceptance.product import DAY, HOUR, MINUTE, Product, running
+from tests.acceptance.product import DAY, HOUR, MINUTE, Product, Where
+from tests.acceptance.running import running
 
 PER_MAILBOX = 3
 PER_NETWORK = 20
@@ -14,10 +15,10 @@ CROWDED = 25
 VICTIM = "victim@example.org"
 
 
-def show_budgets(folder: Path, database_url: str) -> str:
+def show_budgets(folder: Path, where: Where) -> str:
     """Drive an installation on its defaults. Returns the line to print."""
     with postman(folder / "post", {}) as post:
-        product = Product(folder / "product", database_url, post.port)
+        product = Product(folder / "product", where.database_url, post.port, broker_url=where.broker_url)
         with running(product):
             office = staff.open_office(product, post)
             staff.publish_topics(office)

@@ -12,7 +12,8 @@ from tests.acceptance.browser import Browser, Button, Form, Page
 from tests.acceptance.office import TITLES
 from tests.acceptance.people import Answer, Person
 from tests.acceptance.postman import Letter, wait_for
-from tests.acceptance.product import MINUTE, Product, Running
+from tests.acceptance.product import MINUTE, Product
+from tests.acceptance.running import Running
 
 AT_ONCE = 12
 ONE_CLICK = b"List-Unsubscribe=One-Click"

@@ -12,8 +12,9 @@ from tests.acceptance.books import Books, differing
 from tests.acceptance.office import Campaign, Office
 from tests.acceptance.people import GARDEN, SALES, Answer, Person, population
 from tests.acceptance.postman import Letter, Postman, postman, wait_for
-from tests.acceptance.product import DAY, HOUR, MINUTE, Product, Running, running
+from tests.acceptance.product import DAY, HOUR, MINUTE, Product, Where
 from tests.acceptance.recipients import Crowd, scan, together
+from tests.acceptance.running import Running, running
 
 SEED = 2007
 RAISED = {
@@ -29,12 +30,12 @@ CONNECTIONS = 10
 KILLS = 3
 
 
-def rehearse(folder: Path, database_url: str, size: int) -> Tally:
+def rehearse(folder: Path, where: Where, size: int) -> Tally:
     """Drive one installation through everything. The tally's line is what `make acceptance` prints."""
     people = population(size, SEED)
     plans = {person.to: list(person.plan) for person in people if person.plan}
     with postman(folder / "post", plans) as post:
-        product = Product(folder / "product", database_url, post.port, RAISED)
+        product = Product(folder / "product", where.database_url, post.port, RAISED, where.broker_url)
         with running(product) as here:
             play = Rehearsal(here, post, Books(product), Crowd(here, people))
             play.perform()
