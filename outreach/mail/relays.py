@@ -1,5 +1,6 @@
 """The relays of an installation, and which of them carries each message: by weight, while they are well."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -206,4 +207,4 @@ class Errand:
     def _end(flights: Sequence[Flight]) -> None:
         for flight in flights:
             if flight.batch.done(put_back(flight)):
-                flight.batch.finish()
+                asyncio.get_running_loop().call_soon(flight.batch.finish)  # once the journal is written

@@ -53,13 +53,15 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result()
 
     def end(self) -> None:
+        """Stop. A call that came too late to be carried raises RuntimeError, and nothing of it was begun."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
+        for batch in list(self._waiting):
+            batch.crash(RuntimeError("the router was closed"))
 
     def _unforeseen(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         if error is not None and not isinstance(error, OSError):  # those are a connection's, which ends by itself
             for batch in list(self._waiting):
                 batch.crash(error)
-

@@ -70,19 +70,25 @@ class PlainPool:
     def add(self, flights: Sequence[Flight]) -> None:
         self._waiting.extend(flights)
         self._pump()
+        if self._closing:
+            self._put_back_waiting()
 
     async def close(self) -> None:
         """What is on its way comes to its end first: smtplib cannot be told to stop."""
         self._closing = True
-        for flight in self._waiting.drain():
-            self._done(flight, put_back(flight))
+        self._put_back_waiting()
         while self._busy:
             await asyncio.sleep(_LOOK_SECONDS / 100)
+        self._put_back_waiting()
         for connection in self._idle:
             connection.quit()
         self._threads.shutdown()
         if self._timer is not None:
             self._timer.cancel()
+
+    def _put_back_waiting(self) -> None:
+        for flight in self._waiting.drain():
+            self._done(flight, put_back(flight))
 
     def _pump(self) -> None:
         """Give waiting messages to idle connections, open ones first."""

@@ -67,6 +67,9 @@ class Pool:
     def add(self, flights: Sequence[Flight]) -> None:
         """Carry these; each batch tries the relay anew."""
         self._waiting.extend(flights)
+        if self._closing:
+            self._put_back_waiting()
+            return
         self._refusal, self._barren, self._moved = None, 0, time.monotonic()
         self._pump()
         self._watch()
@@ -116,8 +119,7 @@ class Pool:
             connection.quit()
         for connection in list(self._open):
             connection.abort("We ended the connection.")
-        for flight in self._waiting.drain():
-            self.done(flight, put_back(flight))
+        self._put_back_waiting()
         for _ in range(2):
             if self._wires:
                 await asyncio.wait([wire.ended for wire in self._wires], timeout=_FAREWELL_SECONDS)
@@ -126,6 +128,10 @@ class Pool:
         await asyncio.gather(*self._attempts, return_exceptions=True)
         if self._watchdog is not None:
             self._watchdog.cancel()
+
+    def _put_back_waiting(self) -> None:
+        for flight in self._waiting.drain():
+            self.done(flight, put_back(flight))
 
     def _pump(self) -> None:
         """Bring waiting messages and connections together."""

@@ -260,6 +260,21 @@ def test_closing_ends_connections_and_the_next_hand_off_opens_new_ones(client: s
 
 
 @CLIENTS
+def test_closing_under_way_ends_a_hand_off_with_an_outcome_for_every_mail(client: str) -> None:
+    diary = Diary()
+    timeouts = Timeouts(connect=2, command=2, final=1, idle=5)
+    with scripted({"DOT": STALL}) as server, ThreadPoolExecutor(1) as threads:
+        router = Router(settings(main=relay(server, client=client, connections=1)), "client.example", timeouts=timeouts)
+        handing = threads.submit(router.hand_off, "main", [parcel(number) for number in range(5)], diary)
+        assert server.hears("DATA")
+        while ("dotted", 0) not in diary.entries:
+            time.sleep(0)
+        router.close()
+        outcomes = by_id(handing.result(5))
+    assert [str(outcomes[number].result) for number in range(5)] == ["unknown", *["put_back"] * 4]
+
+
+@CLIENTS
 def test_a_callers_own_fault_is_raised_to_the_caller(client: str) -> None:
     def broken(message_id: int) -> bool:
         raise ZeroDivisionError(message_id)
