@@ -32,9 +32,13 @@ acceptance: dev debian translations
 acceptance-autoinvite: dev debian translations
 	$(BIN)/python -m tests.acceptance.autoinvite
 
-## what the doors tell by the time they take
-bench: dev translations
-	$(BIN)/python -m bench.same_answer
+## every measurement of docs/performance.md, one after another; `make bench-send` and its like run one
+BENCHES := same_answer compose wire plan send peers memory
+bench: dev debian translations
+	set -e; for name in $(BENCHES); do $(BIN)/python -m bench.$$name; done
+
+bench-%: dev debian translations
+	$(BIN)/python -m bench.$*
 
 screenshots: dev debian translations
 	$(BIN)/python -m tests.screenshots
