@@ -4,8 +4,12 @@ The peers come from PyPI, each into an environment of its own. Each has the same
 text and as HTML, with the reader's name and three links, about 10 kB a mail, into the same smtp-sink. A few mails of
 each peer are read before anything is timed; then the three take turns. A rate is messages a second from "send" to the
 relay having the last one; starting up and filling lists count for nobody. The peers' lists are short, for they are
-slow; a run over a quarter of each list shows that the rate does not hang on its length. Prints
-`peers ratio=… mailman=… newsletter=… ours=…`: median messages a second, and ours in the faster peer's.
+slow; a run over a quarter of each list shows that the rate does not hang on its length.
+
+The peers keep their lists in SQLite, as Mailman does unless told otherwise and as we do; so `ratio` compares three on
+SQLite, and `ratio_postgresql` says the same of ours on a durable PostgreSQL that shares the machine. Prints
+`peers ratio=… ratio_postgresql=… mailman=… newsletter=… ours=… ours_postgresql=…`: median messages a second, and ours
+in the faster peer's.
 """
 
 import argparse
@@ -37,15 +41,14 @@ def main() -> None:
             mailman.make_list(count)
         _read_a_few(mailman, newsletter, place)
         with sink() as into, mailman.running(into.port):
-            part = _in_turn(mailman, newsletter, into.port, options.readers // _PART, options.ours // _PART, 1)
-            told = ", ".join(f"{name} {seen[0]:,.0f}/s" for name, seen in part.items())
-            print(f"over a quarter of each list: {told}", flush=True)
+            _in_turn(mailman, newsletter, into.port, options.readers // _PART, options.ours // _PART, 1)
             rates = _in_turn(mailman, newsletter, into.port, options.readers, options.ours, options.repeats)
     for name, seen in rates.items():
         print(f"{name}: median {statistics.median(seen):,.0f}/s, spread {min(seen):,.0f} to {max(seen):,.0f}")
     middle = {name: statistics.median(seen) for name, seen in rates.items()}
-    ratio = middle["ours"] / max(middle["mailman"], middle["newsletter"])
-    print(f"peers ratio={ratio:.1f} " + " ".join(f"{name}={rate:.0f}" for name, rate in middle.items()))
+    faster = max(middle["mailman"], middle["newsletter"])
+    ratios = f"ratio={middle['ours'] / faster:.1f} ratio_postgresql={middle['ours_postgresql'] / faster:.1f}"
+    print(f"peers {ratios} " + " ".join(f"{name}={rate:.0f}" for name, rate in middle.items()))
 
 
 def _read_a_few(mailman: Mailman, newsletter: Newsletter, place: Path) -> None:
@@ -62,15 +65,15 @@ def _in_turn(
     mailman: Mailman, newsletter: Newsletter, port: int, theirs: int, our_readers: int, repeats: int
 ) -> dict[str, list[float]]:
     """Messages a second of each, `repeats` times one after the other, when those that keep running have warmed up."""
-    rates: dict[str, list[float]] = {"mailman": [], "newsletter": [], "ours": []}
-    with ours.running(port, our_readers) as product:
+    rates: dict[str, list[float]] = {"mailman": [], "newsletter": [], "ours": [], "ours_postgresql": []}
+    with ours.running("sqlite", port, our_readers) as product, ours.running("postgresql", port, our_readers) as larger:
         mailman.send(_FEW)
-        product.send(our_readers)
-        print(f"ours: {product.octets} octets a mail, {our_readers} readers", flush=True)
+        print(f"ours: {product.octets} octets a mail, {our_readers} readers; a peer's list: {theirs}", flush=True)
         for _ in range(repeats):
             rates["mailman"].append(theirs / mailman.send(theirs))
             rates["newsletter"].append(theirs / newsletter.send(theirs, port))
             rates["ours"].append(our_readers / product.send(our_readers))
+            rates["ours_postgresql"].append(our_readers / larger.send(our_readers))
             print("  " + ", ".join(f"{name} {seen[-1]:,.0f}/s" for name, seen in rates.items()), flush=True)
     return rates
 

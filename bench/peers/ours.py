@@ -1,4 +1,4 @@
-"""This product beside its peers: scheduler and workers as processes, on a durable PostgreSQL, the peers' own words.
+"""This product beside its peers: scheduler and workers as processes, either store, the peers' own words.
 
 Its mail holds more than a peer's: signed links to stop, pause and ask why, one-click headers, the footer that says
 why. It is planned, decided again, recorded and audited as any campaign; only DKIM is left to the relay, as the peers
@@ -49,9 +49,11 @@ class Ours:
 
 
 @contextmanager
-def running(port: int, readers: int, *, workers: int = 2) -> Iterator[Ours]:
-    """Two workers and a scheduler, delivering to `port` of this machine, until the block ends."""
-    with installed("postgresql", port, workers=workers) as here:
+def running(store: str, port: int, readers: int, *, workers: int = 2) -> Iterator[Ours]:
+    """A scheduler and workers on "sqlite" or "postgresql", warmed up, delivering to `port` of this machine."""
+    with installed(store, port, workers=workers) as here:
         here.readers(readers)
         with engines(here) as processes:
-            yield Ours(here, processes)
+            product = Ours(here, processes)
+            product.send(readers)
+            yield product
