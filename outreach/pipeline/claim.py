@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, select
 
 from outreach.pipeline.bases import Based, judge_invitations, judge_system
-from outreach.pipeline.pacing import Lease, lease_for
+from outreach.pipeline.pacing import Lease, lease_for, worth_looking
 from outreach.services.context import Context
 from outreach.store.decide import load_rule
 from outreach.store.messages import Facts, Settled, commit_attempts, due_in, put_off, settle
@@ -45,7 +45,7 @@ def claim(ctx: Context, worker: str, lane: str, most: int) -> Claimed:
     """Take up to `most` due messages of `lane` for `worker`; settle or put off those that may not go."""
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        due = {one.id: one for one in due_in(conn, lane, now, most)}
+        due = {one.id: one for one in due_in(conn, lane, now, worth_looking(ctx, conn, now, lane, most))}
         if not due:
             return Claimed()
         decided_at = time.monotonic()

@@ -98,17 +98,27 @@ class Lease:
         return {relay: max(0, leased - used[relay]) for relay, leased in self.room.items()}
 
 
+def worth_looking(ctx: Context, conn: Connection, now: int, lane: str, most: int) -> int:
+    """How many of a lane's messages, `most` at most, a claim need look at: what has room now. Locks nothing."""
+    behind = _behind(ctx, conn, lane)
+    if behind is None:
+        return most
+    known, free = read_paces(conn), 0
+    for relay in behind[0]:
+        pair = (relay, behind[1])
+        its = pacing.room(known.get(pair, Pace()), ctx.settings.limits_of(*pair), now)
+        free += most if its is None else its
+    return min(most, free)
+
+
 def lease_for(ctx: Context, conn: Connection, now: int, lane: str, wanted: int) -> Lease | None:
     """Lease `room` for a batch of a campaign's lane; None: nothing limits it, as nothing limits other lanes.
 
     Call it when the messages are locked, then take no more than `total` of them, and `give_back` what is `left`.
     """
-    found = _CAMPAIGN_LANE.fullmatch(lane)
-    if found is None or not (_is_limited(ctx.settings) or read_paces(conn)):
-        return None
-    relays = ctx.settings.relays_behind(_pools(conn, [int(found[1])])[int(found[1])])
-    leased = room(ctx, conn, now, relays, found[2], wanted)
-    return None if leased is None else Lease(found[2], leased)
+    behind = _behind(ctx, conn, lane)
+    leased = None if behind is None else room(ctx, conn, now, *behind, wanted)
+    return None if behind is None or leased is None else Lease(behind[1], leased)
 
 
 def open_lanes(ctx: Context, conn: Connection, now: int, lanes: Sequence[str]) -> list[str]:
@@ -166,6 +176,15 @@ def learn(
     waiting = (one for one in outcomes if one.result is Result.DEFERRED and _is_slow(one))
     placed = ((one.message_id, (one.relay, providers.get(one.message_id, ""))) for one in waiting)
     return {message_id: rooms[pair] for message_id, pair in placed if pair in rooms}
+
+
+def _behind(ctx: Context, conn: Connection, lane: str) -> tuple[tuple[str, ...], str] | None:
+    """The relays and the provider of a campaign's lane; None where nothing at all is limited."""
+    found = _CAMPAIGN_LANE.fullmatch(lane)
+    if found is None or not (_is_limited(ctx.settings) or read_paces(conn)):
+        return None
+    campaign_id = int(found[1])
+    return ctx.settings.relays_behind(_pools(conn, [campaign_id])[campaign_id]), found[2]
 
 
 def _is_limited(settings: Settings) -> bool:

@@ -3,13 +3,24 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from sqlalchemy import event
 
 from outreach.config import Pacing, Relay
 from outreach.domain.pacing import DAY, SECOND, Pace
 from outreach.mail.transport import Outcome, Result
-from outreach.pipeline.pacing import give_back, held_pairs, learn, next_room, room
+from outreach.pipeline.pacing import (
+    Lease,
+    give_back,
+    held_pairs,
+    learn,
+    lease_for,
+    next_room,
+    open_lanes,
+    room,
+    worth_looking,
+)
 from outreach.services.context import Context
 from outreach.store.pacing import hold_paces, read_paces, save_paces
 from tests.pipeline.conftest import Line
@@ -22,6 +33,14 @@ def paced(ctx: Context, **relays: Pacing) -> Context:
     made = {name: Relay(host="127.0.0.1", pacing=pacing) for name, pacing in relays.items()}
     changed = {"relays": made, "public_url": "https://mail.northfield.example"}
     return replace(ctx, settings=ctx.settings.model_copy(update=changed))
+
+
+def pooled(ctx: Context) -> Context:
+    """The same with two relays in the pool that the sender names."""
+    ctx = paced(ctx, main=Pacing(gmail=Decimal(10)), second=Pacing(gmail=Decimal(5)), third=Pacing(gmail=Decimal(1)))
+    relays = ctx.settings.relays
+    relays["second"] = relays["second"].model_copy(update={"pool": "main"})
+    return ctx
 
 
 def lease(ctx: Context, wanted: int, *, relays: Sequence[str] = ("main",), now: int = 0) -> dict[str, int] | None:
@@ -196,3 +215,28 @@ def test_a_rate_nobody_tested_for_a_day_holds_nobody(ctx: Context) -> None:
     assert lease(ctx, 500, now=now + DAY) is None
     answered(ctx, TAKEN, now=now + DAY)
     assert row(ctx) is None
+
+
+def test_a_campaigns_lane_is_limited_by_its_senders_pool_and_other_lanes_by_nothing(line: Line, author: int) -> None:
+    topic, _ = line.world.topic()
+    lane = f"5-campaign-{line.campaign(topic, author=author)}-gmail"
+    ctx = pooled(line.ctx)
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        assert worth_looking(ctx, conn, now, lane, 500) == 30
+        assert worth_looking(ctx, conn, now, lane, 7) == 7
+        leased = lease_for(ctx, conn, now, lane, 500)
+        assert leased == Lease("gmail", {"main": 20, "second": 10})
+        assert worth_looking(ctx, conn, now, lane, 500) == 0
+        assert lease_for(ctx, conn, now, lane.replace("gmail", "yahoo"), 500) is None
+        assert worth_looking(ctx, conn, now, "1-confirmation", 500) == 500
+        assert lease_for(ctx, conn, now, "1-confirmation", 500) is None
+        assert open_lanes(ctx, conn, now, [lane, "1-confirmation"]) == ["1-confirmation"]
+        assert open_lanes(ctx, conn, now + SECOND, [lane, "1-confirmation"]) == [lane, "1-confirmation"]
+
+
+def test_a_lease_knows_what_its_batch_did_not_use() -> None:
+    lease = Lease("gmail", {"main": 3, "second": 2})
+    results = [("main", Result.SENT), ("main", Result.DEFERRED), ("second", Result.PUT_BACK), ("", Result.FAILED)]
+    outcomes = [Outcome(number, result, relay=relay) for number, (relay, result) in enumerate(results)]
+    assert (lease.total, lease.left(outcomes)) == (5, {"main": 1, "second": 2})
