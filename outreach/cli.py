@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from sqlalchemy import inspect, select
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from outreach.config import Settings, load_settings
@@ -25,7 +26,9 @@ from outreach.services.context import Context, open_context
 from outreach.services.set_up import make_set_up_link
 from outreach.services.store_copy import copy_store, copy_target
 from outreach.services.verify import verify
+from outreach.store.database import Database
 from outreach.store.migrate import is_current, upgrade
+from outreach.store.schema.people import contact
 
 _ONE_WORKER = ("worker", "--processes", "1")
 _PATIENCE_SECONDS = 20.0
@@ -57,11 +60,30 @@ def _context(*, migrate: bool = False) -> Context:
 def _open(settings: Settings) -> Context:
     """Whatever the database driver says may repeat the URL, and a password with it."""
     try:
+        _must_have_its_keys(settings)
         ctx = open_context(settings)
         with ctx.db.reading():
             return ctx
     except (ArgumentError, OperationalError, ValueError):
         raise SettingsError("database_url: this database cannot be opened or reached") from None
+
+
+def _must_have_its_keys(settings: Settings) -> None:
+    """Fresh keys are for a fresh store: another machine's people would be strangers, and their mail fail for good."""
+    if (settings.instance / "keys.json").exists():
+        return
+    settings.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    db = Database(settings.database)
+    try:
+        with db.reading() as conn:
+            holds_people = inspect(conn).has_table("contact") and conn.execute(select(contact.c.id).limit(1)).first()
+    finally:
+        db.dispose()
+    if holds_people:
+        raise SettingsError(
+            "keys.json: there is none here, and this store was made with one. Copy keys.json and dkim/ from the "
+            "machine that has them, or from your backup"
+        )
 
 
 @click.group()

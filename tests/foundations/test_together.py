@@ -24,13 +24,16 @@ class Running:
     def engine(self) -> Process | None:
         return next((child for child in self._children() if child.command[-1] == "engine"), None)
 
+    def worker(self) -> Process | None:
+        return next((child for child in self._children() if "worker" in child.command), None)
+
     def web(self) -> Process | None:
         """Granian's master, once it took the place of our own command."""
         return next((child for child in self._children() if "granian" in child.command), None)
 
     def is_up(self) -> bool:
         assert self.supervisor.poll() is None, self.here.printed
-        return self.here.answers() and self.engine() is not None and self.web() is not None
+        return self.here.answers() and None not in {self.engine(), self.worker(), self.web()}
 
     def _children(self) -> list[Process]:
         return [process for process in self.here.processes() if process.parent == self.supervisor.pid]
@@ -39,7 +42,7 @@ class Running:
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     """The product, up. Whatever a failed test leaves of it is killed."""
-    here = Installation(tmp_path)
+    here = Installation(tmp_path, {"OUTREACH_WORKERS": "2"})
     one = Running(here, here.begin())
     try:
         wait_for("the product to be up", one.is_up)
@@ -78,14 +81,18 @@ def test_it_says_where_it_is_refuses_a_second_one_and_ends_with_ctrl_c(running: 
     assert "Traceback" not in here.printed
 
 
-def test_the_engine_or_the_web_killed_is_started_again(running: Running) -> None:
-    engine, web, before = running.engine(), running.web(), running.here.processes()
+def test_the_engine_a_worker_or_the_web_killed_is_started_again(running: Running) -> None:
+    engine, worker, web = running.engine(), running.worker(), running.web()
+    supervisor = {one for one in running.here.processes() if one.pid == running.supervisor.pid}
+    served = running.here.processes() - {engine, worker} - supervisor
+    assert web in served
+
     _kill(engine)
+    _kill(worker)
     wait_for("another engine", lambda: running.engine() not in {None, engine})
+    wait_for("another worker", lambda: running.worker() not in {None, worker})
     assert running.web() == web
 
-    served = {process for process in before if process != engine and process.pid != running.supervisor.pid}
-    assert web in served
     _kill(web)
     wait_for("another web", lambda: running.web() not in {None, web})
     wait_for("the killed one's workers to end", lambda: not served & running.here.processes())
@@ -98,7 +105,7 @@ def test_the_engine_or_the_web_killed_is_started_again(running: Running) -> None
 
 
 def test_the_supervisor_killed_takes_its_children_along(running: Running) -> None:
-    assert len(running.here.processes()) >= 3
+    assert len(running.here.processes()) >= 4
     running.supervisor.kill()
     running.supervisor.wait()
     wait_for("its children to end", lambda: not running.here.processes())
