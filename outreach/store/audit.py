@@ -14,6 +14,7 @@ from outreach.store.schema import random_ref
 from outreach.store.schema.audit import audit_entry, audit_pending
 
 _COLUMNS = ("id", "nonce", "at", "kind", "actor", "contact", "topic", "campaign", "message", "body")
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 _LONGEST_BODY = 15_000  # characters: at most four octets each stay below the 65,535 of an entry bundle
 
 
@@ -80,7 +81,7 @@ def record_selected(connection: Connection, at: int, entries: str, params: Mappi
 
 
 def _body(entry: Entry) -> str:
-    body = json.dumps(entry.body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    body = _canonical(entry.body)
     if len(body) > _LONGEST_BODY:
         raise InvalidInputError("This is too long to keep in the log. Shorten the reason; nothing was changed.")
     return body
