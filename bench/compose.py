@@ -8,6 +8,7 @@ Prints `compose ratio_emailmessage=… us_per_message=… us_rsa=… us_ed25519=
 microseconds a letter unsigned; and what signing each adds. `us_sqlite`: unsigned, read from SQLite.
 """
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -102,6 +103,7 @@ def measure(ctx: Context, ids: list[int]) -> tuple[float, float]:
 
 def _times(work: Callable[[], object], letters: int) -> tuple[float, float]:
     work()
+    gc.collect()  # what starting up left behind is no letter's cost
     seen = []
     for _ in range(_REPEATS):
         began = time.process_time()
