@@ -29,6 +29,7 @@ from outreach.store import campaigns as rows
 from outreach.store.audit import Entry, record
 from outreach.store.campaigns import Campaign
 from outreach.store.schema.consents import topic
+from outreach.store.unfinished import finish_cancelled, withhold_cancelled
 
 _MINUTE = 60_000_000
 SLICES_A_SWEEP = 4
@@ -248,17 +249,14 @@ def sweep_cancelled(ctx: Context) -> int:
 
 
 def _sweep(ctx: Context, campaign_id: int, *, slices: int) -> int:
-    withheld, after = 0, 0
+    withheld = 0
     for _ in range(slices):
         with ctx.db.transaction() as conn:
             now = ctx.db.now(conn)
-            count, end = rows.withhold_cancelled(conn, now, campaign_id, after)
+            count = withhold_cancelled(conn, now, campaign_id)
             withheld += count
-            if end is None:
-                if not rows.has_open_messages(conn, campaign_id):
-                    rows.update_campaign(conn, now, campaign_id, finished=now)
+            if finish_cancelled(conn, now, campaign_id) or not count:
                 break
-            after = end
     return withheld
 
 

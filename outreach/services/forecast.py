@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from outreach.domain.eligibility import ASKED_NOT_TO, GATES
 from outreach.domain.errors import NotFoundError
 from outreach.services.context import Context
+from outreach.store import tally
 from outreach.store.decide import load_rule
 from outreach.store.planning import forecast
-from outreach.store.schema.campaigns import campaign, message
+from outreach.store.schema.campaigns import campaign
+from outreach.store.unfinished import ahead
 
 _WORDS = {
     "bounce": "Address does not work",
@@ -34,6 +36,7 @@ _WORDS = {
     "inviter_stopped": "The inviter was stopped, or invitations by mail are off",
     "invitation_ended": "The invitation had ended",
     "quiet": "Morning where they are",
+    "waiting": "Their limit to open",
     "refused": "Their mail server refused it",
     "gave_up": "Their mail server did not take it in five days",
     "address": "Address does not work",
@@ -109,39 +112,25 @@ def _opens(withheld: list[tuple[str, int]]) -> str:
 
 
 def progress(ctx: Context, campaign_id: int) -> Progress:
-    """Count a campaign's messages by state and reason."""
+    """How a campaign's messages stand, at a price that does not grow with them."""
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
-        due = func.min(message.c.due)
-        rows = conn.execute(
-            select(message.c.state, message.c.reason, func.count(), due, (message.c.due > now).label("ahead"))
-            .where(message.c.campaign == campaign_id)
-            .group_by(message.c.state, message.c.reason, "ahead")
-        ).all()
-        lately = conn.execute(
-            select(func.count()).where(
-                message.c.campaign == campaign_id, message.c.state == "sent", message.c.settled > now - 60_000_000
-            )
-        ).scalar_one()
+        counts = tally.totals(conn, campaign_id)
+        lately = tally.sent_since(conn, campaign_id, now - 60_000_000)
+        asleep, opening = ahead(conn, campaign_id, now)
 
     def by_reason(state: str) -> tuple[tuple[str, int], ...]:
-        totals: dict[str, int] = {}
-        for found, reason, n, _due, _ahead in rows:
-            if found == state:
-                totals[reason or ""] = totals.get(reason or "", 0) + n
-        return tuple(sorted(totals.items(), key=lambda item: -item[1]))
+        found = [(reason or state, n) for (one, reason), n in counts.items() if one == state and n]
+        return tuple(sorted(found, key=lambda item: -item[1]))
 
-    ahead = sum(n for state, _r, n, _due, is_ahead in rows if state == "planned" and is_ahead)
-    waiting = by_reason("waiting") + ((("quiet", ahead),) if ahead else ())
-    opening = [at for state, _r, _n, at, is_ahead in rows if is_ahead and state in {"planned", "waiting"}]
-    in_hand = {"planned", "attempted"}
+    asleep = min(asleep, counts.get(("planned", None), 0))
     return Progress(
-        sent=sum(n for state, _r, n, _due, _a in rows if state == "sent"),
-        to_go=sum(n for state, _r, n, _due, _a in rows if state in in_hand) - ahead,
-        later=waiting,
+        sent=counts.get(("sent", None), 0),
+        to_go=counts.get(("planned", None), 0) - asleep,
+        later=by_reason("waiting") + ((("quiet", asleep),) if asleep else ()),
         withheld=by_reason("withheld"),
         failed=by_reason("failed"),
-        unknown=sum(n for state, _r, n, _due, _a in rows if state == "unknown"),
+        unknown=sum(n for _reason, n in by_reason("unknown")),
         per_second=lately / 60,
-        next_later=min(opening, default=None),
+        next_later=opening,
     )

@@ -1,24 +1,17 @@
-"""SQL for campaigns: found and locked, listed by state, content frozen, and the rest of a cancelled one withheld."""
+"""SQL for campaigns: found and locked, listed by state, and their content frozen."""
 
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from outreach.domain.campaign import Segment, Stand, State
-from outreach.domain.eligibility import Reason
-from outreach.store.schema import random_ref
-from outreach.store.schema.audit import audit_entry, audit_pending
-from outreach.store.schema.campaigns import campaign, content, message
+from outreach.store.schema.campaigns import campaign, content
 from outreach.store.schema.consents import consent_text, topic
 from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import contact
-
-SLICE = 5000
-_OPEN = ("waiting", "planned", "attempted")
-_STILL_OURS = ("waiting", "planned")  # an attempted one is its worker's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,57 +223,3 @@ def campaigns_to_sweep(connection: Connection) -> list[int]:
     """Cancelled campaigns that may still have mails on their way."""
     query = select(campaign.c.id).where(campaign.c.state == State.CANCELLED, campaign.c.finished.is_(None))
     return list(connection.execute(query.order_by(campaign.c.id)).scalars())
-
-
-def withhold_cancelled(connection: Connection, now: int, campaign_id: int, after: int) -> tuple[int, int | None]:
-    """Withhold the next slice of a cancelled campaign's open mails, an audit entry each.
-
-    `after`: the contact id to go on from. Returns (how many, where to go on; None at the end).
-    """
-    query = (
-        select(message.c.id, message.c.contact)
-        .where(message.c.campaign == campaign_id, message.c.contact > after, message.c.state.in_(_STILL_OURS))
-        .order_by(message.c.contact)
-        .limit(SLICE)
-        .with_for_update(skip_locked=True)
-    )
-    found = connection.execute(query).all()
-    if not found:
-        return 0, None
-    ids = [row.id for row in found]
-    _log_withheld(connection, now, ids)
-    connection.execute(
-        update(message)
-        .where(message.c.id.in_(ids))
-        .values(state="withheld", reason=Reason.CANCELLED, settled=now, worker=None, lease=None)
-    )
-    return len(ids), found[-1].contact if len(ids) == SLICE else None
-
-
-def _log_withheld(connection: Connection, now: int, ids: list[int]) -> None:
-    entries = (
-        select(
-            random_ref(),
-            literal(now),
-            literal("message.withheld"),
-            literal("engine"),
-            contact.c.ref,
-            topic.c.ref,
-            campaign.c.ref,
-            message.c.ref,
-            literal(f'{{"reason":"{Reason.CANCELLED}","state":"withheld"}}'),
-        )
-        .join(contact, contact.c.id == message.c.contact)
-        .join(topic, topic.c.id == message.c.topic)
-        .join(campaign, campaign.c.id == message.c.campaign)
-        .where(message.c.id.in_(ids))
-    )
-    names = ["nonce", "at", "kind", "actor", "contact", "topic", "campaign", "message", "body"]
-    made = connection.execute(insert(audit_entry).from_select(names, entries).returning(audit_entry.c.id))
-    connection.execute(insert(audit_pending), [{"entry": entry} for entry in made.scalars()])
-
-
-def has_open_messages(connection: Connection, campaign_id: int) -> bool:
-    """Whether anything of this campaign may still go out."""
-    query = select(message.c.id).where(message.c.campaign == campaign_id, message.c.state.in_(_OPEN)).limit(1)
-    return connection.execute(query).first() is not None

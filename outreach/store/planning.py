@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from outreach.domain.eligibility import GATES
 from outreach.domain.frequency import quiet_until
+from outreach.store import tally
 from outreach.store.audit import record_selected
 from outreach.store.bulk import among, bound
 from outreach.store.decide import AUDIENCE, GATE_LIST, MESSAGES, Rule
@@ -115,21 +116,20 @@ def last_message(connection: Connection) -> int:
     return int(connection.execute(text("SELECT COALESCE(MAX(id), 0) FROM message")).scalar_one())
 
 
-def record_withheld(connection: Connection, now: int, plan: Mapping[str, Any], after: int) -> dict[str, int]:
-    """An audit entry for each message of `plan` withheld after message `after`; returns how many by state or reason."""
+def record_slice(connection: Connection, now: int, plan: Mapping[str, Any], after: int) -> dict[str, int]:
+    """Count what `plan` made after message `after`, an entry for each withheld. Returns how many by state or reason."""
     params = {"after": after, "last": last_message(connection), "campaign": plan["id"]}
     since = "x.id > :after AND x.id <= :last AND x.campaign - :campaign = 0"  # found by id alone, which is quick
-    counts: dict[str, int] = {}
-    counted = text(f"SELECT x.state, x.reason, COUNT(*) AS n FROM message x WHERE {since} GROUP BY x.state, x.reason")
-    for state, reason, n in connection.execute(counted, params):
-        name = reason if state == "withheld" else state
-        counts[name] = counts.get(name, 0) + n
+    reason = "CASE WHEN x.state = 'withheld' THEN x.reason END"
+    counted = text(f"SELECT x.state, {reason} AS reason, COUNT(*) AS n FROM message x WHERE {since} GROUP BY 1, 2")
+    counts = {(state, reason): n for state, reason, n in connection.execute(counted, params)}
+    tally.add(connection, now, plan["id"], counts)
     entries = f"""SELECT 'message.withheld' AS kind, 'engine' AS actor, c.ref AS contact, t.ref AS topic,
     p.ref AS campaign, x.ref AS message, '{{"reason":"' || x.reason || '","state":"withheld"}}' AS body
   FROM message x JOIN contact c ON c.id = x.contact JOIN topic t ON t.id = x.topic JOIN campaign p ON p.id = x.campaign
   WHERE {since} AND x.state = 'withheld' ORDER BY x.id"""
     record_selected(connection, now, entries, params)
-    return counts
+    return {reason or state: n for (state, reason), n in counts.items()}
 
 
 def forecast(connection: Connection, rule: Rule, plan: Mapping[str, Any], now: int) -> list[tuple[str, str, int, int]]:
@@ -180,3 +180,52 @@ class _Ends(dict[tuple[str, str, int, int], int]):
         kind, zone, start, end = clock
         self[clock] = self._now if kind == "service" else quiet_until(self._now, zone, start, end)
         return self[clock]
+
+
+def campaigns_that_wait(connection: Connection, now: int) -> list[int]:
+    """Campaigns being sent of which a waiting message is to be looked at again, by priority and then schedule."""
+    query = text(
+        "SELECT p.id FROM campaign p WHERE p.state = 'sending' AND EXISTS (SELECT 1 FROM message m "
+        "WHERE m.queue = 2 AND m.campaign = p.id AND m.due <= :now) ORDER BY p.priority, p.due, p.id"
+    )
+    return list(connection.execute(query, {"now": now}).scalars())
+
+
+def look_again(
+    connection: Connection, rule: Rule, campaign_id: int, now: int, most: int
+) -> tuple[int, list[tuple[int, str]]]:
+    """Judge up to `most` waiting messages of a campaign again: some are planned now, some go on waiting.
+
+    Returns how many were judged, and those whose time is over, with the reason they are to be withheld for.
+    """
+    query = text(
+        "SELECT id, later_until FROM message WHERE queue = 2 AND campaign = :campaign AND due <= :now "
+        "ORDER BY due, id LIMIT :most"
+    )
+    rows = connection.execute(query, {"campaign": campaign_id, "now": now, "most": most})
+    until = {one: deadline or 0 for one, deadline in rows}
+    planned: dict[tuple[str | None, int], list[int]] = {}
+    waiting: dict[tuple[str | None, int], list[int]] = {}
+    ended = []
+    for one, due, reason in judge_messages(connection, rule, list(until), now):
+        if reason is None:
+            planned.setdefault((None, due), []).append(one)
+        elif reason in GATES and until[one] > now:
+            waiting.setdefault((reason, min(now + RECHECK, until[one])), []).append(one)
+        else:
+            ended.append((one, reason))
+    _put(connection, "state = 'planned', planned = :now, ", planned, now)
+    _put(connection, "", waiting, now)
+    released = sum(map(len, planned.values()))
+    tally.add(connection, now, campaign_id, {("waiting", None): -released, ("planned", None): released})
+    return len(until), ended
+
+
+def _put(connection: Connection, change: str, groups: Mapping[tuple[str | None, int], Sequence[int]], now: int) -> None:
+    """Waiting messages by their new (reason, due), a statement for each group."""
+    query = text(
+        f"UPDATE message SET {change}reason = :reason, due = :due WHERE {among(connection, 'id')} AND state = 'waiting'"
+    )
+    for (reason, due), ids in groups.items():
+        params = {"reason": reason, "due": due, "ids": bound(connection, ids)}
+        connection.execute(query, params | ({"now": now} if ":now" in change else {}))

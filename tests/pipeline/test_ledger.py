@@ -5,14 +5,17 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from outreach.mail.transport import Outcome, Parcel, Result
 from outreach.pipeline.plan import finish_campaigns, release_waiting
 from outreach.pipeline.reap import reap_expired
-from outreach.store.schema.campaigns import attempt, campaign, content, message
+from outreach.store import tally
+from outreach.store.schema.campaigns import attempt, batch, campaign, content, message
 from outreach.store.schema.consents import consent
 from outreach.store.schema.organisation import cap
+from outreach.store.schema.tally import tally as sums
+from tests.counting import standing
 from tests.factories import World
 from tests.pipeline.claiming import claim_due
 from tests.pipeline.conftest import Line
@@ -74,6 +77,7 @@ def test_no_window_is_ever_overfull(world: World, plot: list[Any]) -> None:
     line.pass_hours(1)
     line.rounds()
     _check(story)
+    _check_counts(line)
     line.journal.close()
 
 
@@ -95,7 +99,7 @@ def _play(line: Line, story: Story, step: Any, number: int, topics: list[int], a
             release_waiting(line.ctx)
             finish_campaigns(line.ctx)
         case ("die",):
-            claim_due(line.ctx, "lost", 2)
+            claim_due(line.ctx, f"lost{number}", 2)
             reap_expired(line.ctx)
 
 
@@ -114,6 +118,14 @@ def _check(story: Story) -> None:
     assert len(story.seen_campaigns) == len(set(story.seen_campaigns))
 
 
+def _check_counts(line: Line) -> None:
+    """What a campaign's page shows is what a count of its messages gives."""
+    with line.ctx.db.reading() as conn:
+        for one in conn.execute(select(campaign.c.id)).scalars():
+            counted = {stand: n for stand, n in tally.totals(conn, one).items() if n}
+            assert counted == standing(conn, one)
+
+
 def _check_ratio(kinds: list[str]) -> None:
     """Every offer comes after at least RATIO useful mails of its own."""
     given = 0
@@ -127,7 +139,7 @@ def _check_ratio(kinds: list[str]) -> None:
 
 def _empty(world: World) -> None:
     with world.ctx.db.transaction() as conn:
-        for table in (attempt, message, content, campaign, consent, cap):
+        for table in (attempt, batch, sums, message, content, campaign, consent, cap):
             conn.execute(delete(table))
     assert world.ctx.settings.clock_file is not None
     world.ctx.settings.clock_file.write_text("0")

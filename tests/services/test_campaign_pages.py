@@ -15,6 +15,7 @@ from outreach.services.context import Context
 from outreach.store.contacts import Person
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import topic
+from tests.counting import count_anew
 from tests.factories import World
 
 HOUR = 3_600_000_000
@@ -40,7 +41,7 @@ def mail(world: World, campaign_id: int, topic_id: int, state: str, reason: str 
                 ref=person.ref,
                 origin="campaign",
                 kind="informational",
-                lane="5",
+                lane=f"5-campaign-{campaign_id}-other",
                 contact=person.id,
                 mailbox=person.mailbox,
                 campaign=campaign_id,
@@ -50,6 +51,7 @@ def mail(world: World, campaign_id: int, topic_id: int, state: str, reason: str 
                 **values,
             )
         )
+        count_anew(conn, campaign_id)
     return person
 
 

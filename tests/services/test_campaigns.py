@@ -20,9 +20,10 @@ from outreach.services.context import Context
 from outreach.services.seal import seal
 from outreach.services.verify import verify
 from outreach.store import campaigns as rows
+from outreach.store import unfinished
 from outreach.store.campaigns import Campaign
 from outreach.store.schema.audit import audit_entry, audit_pending
-from outreach.store.schema.campaigns import campaign, content, message
+from outreach.store.schema.campaigns import batch, campaign, content, message
 from outreach.store.schema.consents import topic
 from outreach.store.schema.organisation import staff
 from tests.factories import World
@@ -315,6 +316,9 @@ def planned(ctx: Context, world: World, campaign_id: int, topic_id: int, states:
                     due=world.now,
                 )
             )
+    with ctx.db.transaction() as conn:
+        in_hand = conn.execute(select(message.c.id).where(message.c.state == "attempted")).scalars().all()
+        conn.execute(insert(batch).values(worker="w", lease=world.now, messages=json.dumps(list(in_hand))))
 
 
 def message_states(ctx: Context) -> list[tuple[str, str | None]]:
@@ -326,7 +330,7 @@ def message_states(ctx: Context) -> list[tuple[str, str | None]]:
 def test_cancelling_withholds_the_rest_and_logs_each(
     ctx: Context, world: World, alice: Actor, garden: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "SLICE", 2)
+    monkeypatch.setattr(unfinished, "SLICE", 2)
     campaign_id = world.campaign(garden)
     planned(ctx, world, campaign_id, garden, ["sent", "planned", "waiting", "planned", "planned", "failed", "planned"])
     with ctx.db.reading() as conn:

@@ -10,6 +10,7 @@ from outreach.services.context import Context
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import topic
 from outreach.store.schema.organisation import staff
+from tests.counting import count_anew
 from tests.factories import World
 from tests.web.conftest import Browser
 
@@ -220,7 +221,7 @@ def sent_to(world: World, campaign_id: int, topic_id: int, state: str, reason: s
                     ref=person.ref,
                     origin="campaign",
                     kind="informational",
-                    lane="5",
+                    lane=f"5-campaign-{campaign_id}-other",
                     contact=person.id,
                     mailbox=person.mailbox,
                     campaign=campaign_id,
@@ -232,6 +233,7 @@ def sent_to(world: World, campaign_id: int, topic_id: int, state: str, reason: s
                     settled=world.now,
                 )
             )
+            count_anew(conn, campaign_id)
     return codes
 
 
