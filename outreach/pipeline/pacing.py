@@ -205,11 +205,11 @@ def _meetings(outcomes: Sequence[Outcome], providers: Mapping[int, str]) -> dict
         if provider is None or not one.relay or one.code is None:
             continue
         what = met[one.relay, provider]
-        if _is_slow(one):
+        if one.result is Result.SENT:
+            what.sent += 1
+        elif _is_slow(one):
             what.refused += 1
             what.code = what.code or f"{one.code} {one.enhanced}".strip()
-        elif one.result is Result.SENT:
-            what.sent += 1
         else:
             what.others += 1
     return met

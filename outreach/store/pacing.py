@@ -13,12 +13,14 @@ from outreach.store.schema.pacing import pace
 Pair = tuple[str, str]
 """Relay, provider."""
 
-_FACTS = [pace.c[field.name] for field in fields(Pace)]
+_IN_ORDER = select(pace.c.relay, pace.c.provider, *(pace.c[field.name] for field in fields(Pace))).order_by(
+    pace.c.relay, pace.c.provider
+)
 
 
 def read_paces(conn: Connection) -> dict[Pair, Pace]:
     """Every pair that has a row: a handful at most. Nothing is locked."""
-    return _paces(conn.execute(select(pace.c.relay, pace.c.provider, *_FACTS).order_by(pace.c.relay, pace.c.provider)))
+    return _paces(conn.execute(_IN_ORDER))
 
 
 def hold_paces(conn: Connection, pairs: Iterable[Pair]) -> dict[Pair, Pace]:
@@ -32,8 +34,7 @@ def hold_paces(conn: Connection, pairs: Iterable[Pair]) -> dict[Pair, Pace]:
     made = postgresql.insert(pace) if conn.dialect.name == "postgresql" else sqlite.insert(pace)
     rows = [{"relay": relay, "provider": provider} for relay, provider in wanted]
     conn.execute(made.on_conflict_do_nothing(), rows)
-    query = select(pace.c.relay, pace.c.provider, *_FACTS).where(_among(wanted))
-    return _paces(conn.execute(query.order_by(pace.c.relay, pace.c.provider).with_for_update()))
+    return _paces(conn.execute(_IN_ORDER.where(_among(wanted)).with_for_update()))
 
 
 def save_paces(conn: Connection, changed: Mapping[Pair, Pace]) -> None:
