@@ -1,5 +1,6 @@
 """What can be killed: the product's processes, the database, the broker; and who starts each of them again."""
 
+import json
 import os
 import random
 import signal
@@ -8,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -93,12 +94,11 @@ class Service:
     _starting: threading.Thread | None = None
 
     def start(self) -> None:
-        self.is_up = True
+        self.is_up, self.since = True, float("inf")
         self._starting = threading.Thread(target=self._start)
         self._starting.start()
 
     def kill(self) -> None:
-        self.wait()
         self.is_up = False
         self.server.kill()
 
@@ -108,12 +108,16 @@ class Service:
             self._starting.join()
 
     @property
+    def answers(self) -> bool:
+        """It is not just being started."""
+        return self.is_up and self.since != float("inf")
+
+    @property
     def is_settled(self) -> bool:
         """It has been answering for a while, so nobody may still stumble over its death."""
-        return self.is_up and self.since + _SETTLING_SECONDS < time.monotonic()
+        return self.answers and self.since + _SETTLING_SECONDS < time.monotonic()
 
     def _start(self) -> None:
-        self.since = float("inf")
         self.server.start()
         self.since = time.monotonic()
 
@@ -132,12 +136,13 @@ class Kill:
 class Keeper:
     """Kills parts and, a little later, starts them again, as a service manager does also one that ended by itself.
 
-    `faults`: who ended by itself though all it needs was up.
+    `noted`: the file that keeps the kills; `faults`: who ended by itself though all it needs was up.
     """
 
     programs: list[Program]
     services: list[Service]
     dice: random.Random
+    noted: Path
     kills: list[Kill] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     ended: int = 0
@@ -146,6 +151,11 @@ class Keeper:
     @property
     def parts(self) -> list[Part]:
         return [*self.programs, *self.services]
+
+    @property
+    def killable(self) -> list[Part]:
+        """What runs, and is not a server just recovering."""
+        return [*(one for one in self.programs if one.is_up), *(one for one in self.services if one.answers)]
 
     def start(self) -> None:
         """The first start of the programs; services run already."""
@@ -157,6 +167,8 @@ class Keeper:
         before = time.monotonic()
         part.kill()
         self.kills.append(Kill(part.name, part.slot, before, time.monotonic()))
+        with self.noted.open("a") as file:
+            print(json.dumps(asdict(self.kills[-1]) | {"wall": time.time()}), file=file)
         self._due[part.name] = time.monotonic() + self.dice.uniform(0, _LONGEST_DOWN)
 
     def tend(self) -> None:

@@ -14,11 +14,11 @@ from typing import Literal
 from sqlalchemy import text
 
 from tests.acceptance.books import Books
-from tests.acceptance.product import DAY, MINUTE, Product
+from tests.acceptance.product import DAY, HOUR, MINUTE, Product
 from tests.chaos.house import House, open_house
 from tests.chaos.life import Life
 from tests.chaos.parts import Keeper, Part, Program, Service
-from tests.chaos.tables import read_tables
+from tests.chaos.tables import learn_addresses, read_tables
 from tests.chaos.verdict import Tally, Verdict
 from tests.chaos.witness import sink
 from tests.postgresql import cluster
@@ -42,6 +42,7 @@ _WORDS: dict[Engine, tuple[tuple[str, int | None], ...]] = {
 _WEIGHTS = {"engine": 5.0, "worker": 5.0, "scheduler": 2.0, "postgresql": 3.0, "rabbitmq": 2.0}
 _KILLS_AN_ACT = 12
 _MOVES = (31 * MINUTE, 8 * DAY, 61 * MINUTE, 31 * MINUTE, 8 * DAY)
+_UNSETTLED = "('planned', 'attempted', 'waiting')"
 _PATIENCE_SECONDS = 120.0
 
 
@@ -76,6 +77,8 @@ class Play:
     plan: Plan
     folder: Path
     services: list[Service] = field(default_factory=list)
+    addresses: dict[int, str] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
     def perform(self) -> Tally:
         self.dice = random.Random(f"chaos/{self.plan.seed}")
@@ -92,11 +95,21 @@ class Play:
             self.keeper = stack.enter_context(self._running())
             for number in range(-(-self.plan.kills // _KILLS_AN_ACT)):
                 self._act(min(_KILLS_AN_ACT, self.plan.kills - number * _KILLS_AN_ACT))
+                self._say("everything runs again")
                 self._rest()
-                self.product.move_clock(_MOVES[number % len(_MOVES)])
+                self._pass(_MOVES[number % len(_MOVES)])
             self._come_to_an_end()
+            self._say("everything is settled")
             self.keeper.stop()
             return self._compare()
+
+    def _say(self, what: str) -> None:
+        print(f"{time.monotonic() - self.began:6.1f} s, {len(self.keeper.kills)} kills: {what}", flush=True)
+
+    def _pass(self, seconds: float) -> None:
+        learn_addresses(self.house.ctx, self.addresses)
+        self._say(f"{seconds / HOUR:.1f} hours pass")
+        self.product.move_clock(seconds)
 
     @contextmanager
     def _broker(self) -> Iterator[Mapping[str, str]]:
@@ -141,7 +154,7 @@ class Play:
                 environment["OUTREACH_INSTANCE"] = str(south)
             name = f"{word}-{number}"
             programs.append(Program(name, word, environment, self.folder / f"{name}.log", slot))
-        keeper = Keeper(programs, self.services, self.dice)
+        keeper = Keeper(programs, self.services, self.dice, self.folder / "kills.jsonl")
         keeper.start()
         try:
             yield keeper
@@ -172,8 +185,7 @@ class Play:
 
     def _victim(self) -> Part:
         while True:
-            up = [part for part in self.keeper.parts if part.is_up]
-            if up:
+            if up := self.keeper.killable:
                 return self.dice.choices(up, [_WEIGHTS[part.name.partition("-")[0]] for part in up])[0]
             self._wait(0.1)
 
@@ -186,30 +198,38 @@ class Play:
             try:
                 resting.result()
             except AssertionError as error:
-                raise AssertionError(f"{error}:\n{self._still_moving()}") from None
+                raise AssertionError(f"{error}, see {self.folder}:\n{self._still_moving()}") from None
 
     def _still_moving(self) -> str:
         """What keeps the product from coming to rest."""
         query = (
             "SELECT state, lane, worker, COUNT(*) AS messages, MIN(due) AS due FROM message "
-            "WHERE state IN ('planned', 'attempted', 'waiting') GROUP BY 1, 2, 3"
+            f"WHERE state IN {_UNSETTLED} GROUP BY 1, 2, 3"
         )
         with self.house.ctx.db.reading() as conn:
             return "\n".join(str(dict(row)) for row in conn.execute(text(query)).mappings())
 
     def _come_to_an_end(self) -> None:
-        """Pass the waiting times of what is to be tried again, until every message is settled."""
-        while (due := self._next_due()) is not None:
-            now = time.time() + self.product.shift
-            self.product.move_clock(max(due - now, 0) + MINUTE)
+        """Pass the waiting times of what is to be tried again, and of the caps, until every message is settled."""
+        while (seconds := self._next_due()) is not None:
+            self._pass(seconds)
             self._rest()
 
     def _next_due(self) -> float | None:
-        """When the next unsettled message is due, in seconds of the product's clock; None when all are settled."""
-        query = "SELECT MIN(due) FROM message WHERE state IN ('planned', 'waiting', 'attempted')"
+        """Seconds until the next message is due, or days where all that is left waits for a cap to open.
+
+        None when every message is settled.
+        """
+        query = (
+            "SELECT state, MIN(due) AS due FROM message WHERE state IN ('planned', 'attempted', 'waiting') GROUP BY 1"
+        )
         with self.house.ctx.db.reading() as conn:
-            due = conn.execute(text(query)).scalar()
-        return None if due is None else int(due) / 1_000_000
+            due = {row.state: int(row.due) / 1_000_000 for row in conn.execute(text(query))}
+            now = self.house.ctx.db.now(conn) / 1_000_000
+        if not due:
+            return None
+        waiting = due.pop("waiting", None)
+        return max(min(due.values()) - now, 0) + MINUTE if due else 2 * DAY if waiting else None
 
     def _compare(self) -> Tally:
         verdict = Verdict(
@@ -217,7 +237,7 @@ class Play:
             life=self.life,
             kills=self.keeper.kills,
             witness=self.sink.read(),
-            tables=read_tables(self.house.ctx),
+            tables=read_tables(self.house.ctx, self.addresses),
             moved=self.product.moved,
         )
         tally = verdict.reach()

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,7 @@ from sqlalchemy import Connection, Row, text
 from outreach.services.context import Context
 from outreach.store.boxes import ContactKeys
 
-_MESSAGES = """
-SELECT m.id, m.ref, m.origin, m.kind, m.state, m.reason, m.contact, m.campaign, m.topic, m.attempts, c.address_box
-FROM message m JOIN contact c ON c.id = m.contact ORDER BY m.id
-"""
+_MESSAGES = "SELECT ref, origin, kind, state, reason, contact, campaign, topic FROM message ORDER BY id"
 _CAMPAIGNS = """
 SELECT p.id, p.name, p.state, p.planned, t.slug FROM campaign p JOIN topic t ON t.id = p.topic
 """
@@ -23,7 +21,7 @@ FINAL = frozenset({"sent", "withheld", "failed", "unknown"})
 
 @dataclass(frozen=True)
 class Line:
-    """A message as the table has it. `ref`: hexadecimal; `to`: its owner's address, decrypted."""
+    """A message as the table has it. `ref`: hexadecimal; `to`: its owner's address."""
 
     ref: str
     origin: str
@@ -70,10 +68,11 @@ class Tables:
     pending: int = 0
 
 
-def read_tables(ctx: Context) -> Tables:
-    """Everything, in one transaction."""
+def read_tables(ctx: Context, addresses: Mapping[int, str]) -> Tables:
+    """Everything, in one transaction. `addresses`: by contact, as `learn_addresses` collected them."""
     with ctx.db.reading() as conn:
-        tables = Tables(lines=_lines(ctx, conn))
+        rows = conn.execute(text(_MESSAGES)).all()
+        tables = Tables(lines=[_line(row, addresses[row.contact]) for row in rows])
         for row in conn.execute(text(_CAMPAIGNS)):
             tables.campaigns[row.id] = Sent(row.name, row.state, row.slug, row.planned is not None)
         for row in conn.execute(text(_ENTRIES)):
@@ -85,15 +84,15 @@ def read_tables(ctx: Context) -> Tables:
         return tables
 
 
-def _lines(ctx: Context, conn: Connection) -> list[Line]:
-    rows = conn.execute(text(_MESSAGES)).all()
-    keys = ContactKeys(ctx.keyring, conn)
-    keys.load({row.contact for row in rows})
-    addresses: dict[int, str] = {}
-    for row in rows:
-        if row.contact not in addresses:
-            addresses[row.contact] = keys.text(row.contact, row.address_box) or ""
-    return [_line(row, addresses[row.contact]) for row in rows]
+def learn_addresses(ctx: Context, known: dict[int, str]) -> None:
+    """Add everybody's address by contact, decrypted, before those who never answer are erased."""
+    with ctx.db.reading() as conn:
+        rows = conn.execute(text("SELECT id, address_box FROM contact WHERE address_box IS NOT NULL")).all()
+        keys = ContactKeys(ctx.keyring, conn)
+        keys.load({row.id for row in rows} - known.keys())
+        for row in rows:
+            if row.id not in known:
+                known[row.id] = keys.text(row.id, row.address_box) or ""
 
 
 def _line(row: Row[Any], to: str) -> Line:
