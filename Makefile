@@ -1,10 +1,10 @@
-# run · test · check · demo · acceptance · acceptance-autoinvite · bench · screenshots · lock
+# run · test · check · demo · acceptance · acceptance-autoinvite · chaos · bench · screenshots · lock
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check acceptance acceptance-autoinvite bench screenshots translations lock venv dev debian clean
+.PHONY: run demo test check acceptance acceptance-autoinvite chaos bench screenshots translations lock venv dev debian clean
 
 ## the product on its embedded default: SQLite, the demo mailbox, no other service
 run: venv translations
@@ -31,6 +31,10 @@ acceptance: dev debian translations
 ## the link of 2007, hostile sites and a scanner against the running product
 acceptance-autoinvite: dev debian translations
 	$(BIN)/python -m tests.acceptance.autoinvite
+
+## a hundred kills of workers, scheduler, broker and database amid sending: nobody twice, nobody lost
+chaos: dev debian translations
+	$(BIN)/python -m tests.chaos
 
 ## every measurement of docs/performance.md, one after another; `make bench-send` and its like run one
 BENCHES := same_answer compose wire plan send peers memory
