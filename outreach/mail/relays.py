@@ -174,8 +174,6 @@ class Errand:
             return list(flights)
         for flight in flights:
             flight.tried = (*flight.tried, relay)
-        if self._room is not None:
-            self._room[relay] += len(flights)
         late = [flight for flight in flights if now - flight.parcel.decided > self._window]
         fresh = [flight for flight in flights if now - flight.parcel.decided <= self._window]
         self._end([*late, *self._share(fresh, usable)])

@@ -95,13 +95,13 @@ class Pool:
 
     def idle(self, connection: Connection) -> None:
         self._idle.append(connection)
-        self._learn(connection)
 
     def ended(self, connection: Connection) -> None:
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        self._learn(connection)
+        if connection.is_useful:
+            self._health.recover()
         if connection.is_proven:
             self._barren, self._refusal = 0, None
         else:
@@ -178,19 +178,17 @@ class Pool:
 
     def _unopened(self, error: RelayError) -> None:
         self._attempts.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-        if self._open:
-            self._crowd, self._crowded_until = len(self._open), time.monotonic() + _CROWDED_SECONDS
+        others = len(self._open) + len(self._attempts)
+        if others:  # it may only be one too many
+            self._crowd, self._crowded_until = others, time.monotonic() + _CROWDED_SECONDS
         else:
+            self._crowded_until = 0.0
             self._refuse(error)
         self._pump()
 
     def _refuse(self, error: RelayError) -> None:
         self._refusal = error
         self._health.fail(time.monotonic())
-
-    def _learn(self, connection: Connection) -> None:
-        if connection.is_useful:
-            self._health.recover()
 
     def _give_up(self, error: RelayError) -> None:
         for flight in elsewhere(self._waiting.drain(), self.name):

@@ -66,7 +66,7 @@ class Diary:
 class Scripted:
     """Answers each verb by its script, else politely. "RCPT 2" names the second RCPT of all; "BODY" drops in a mail.
 
-    `heard`: every line, in order.
+    `heard`: every line, in order. `most_talking`: connections that were past the greeting at one time.
     """
 
     script: dict[str, str] = field(default_factory=dict)
@@ -74,11 +74,13 @@ class Scripted:
     heard: list[str] = field(default_factory=list)
     mails: list[bytes] = field(default_factory=list)
     connections: int = 0
+    most_talking: int = 0
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._said: dict[str, int] = defaultdict(int)
+        self._talking: set[socket.socket] = set()
         self._lock = threading.Condition()
         self._sockets: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -116,6 +118,7 @@ class Scripted:
     def _serve(self, one: socket.socket) -> None:
         with suppress(OSError, EOFError):
             self._talk(one, one.makefile("rb"))
+        self._talking.discard(one)
         with suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)
         one.close()
@@ -127,6 +130,8 @@ class Scripted:
             verb = line[:4].upper()
             with self._lock:
                 self.heard.append(line)
+                self._talking.add(one)
+                self.most_talking = max(self.most_talking, len(self._talking))
                 self._lock.notify_all()
             if verb == "EHLO":
                 self._send(one, "250-scripted\r\n" + "".join(f"250-{offer}\r\n" for offer in self.offers) + "250 HELP")

@@ -149,6 +149,15 @@ def test_a_relay_that_does_not_answer_holds_nobody_up_while_there_is_another() -
     assert carried(outcomes) == {"good": 20}
 
 
+def test_a_relay_slow_to_answer_gets_no_share_until_it_has() -> None:
+    with scripted({"GREETING": STALL}) as silent, scripted() as good:
+        found = settings(silent=relay(silent, pool="all"), good=relay(good, pool="all"))
+        with routing(found, Timeouts(connect=9, command=9, final=9, idle=9), window=4) as router:
+            router.hand_off("all", [parcel(number) for number in range(4)], Diary())
+            outcomes = router.hand_off("all", [parcel(number, age=3) for number in range(10, 20)], Diary())
+    assert (results(outcomes), carried(outcomes)) == ({"sent": 10}, {"good": 10})
+
+
 def test_mail_that_waits_behind_a_stalled_message_goes_elsewhere() -> None:
     with scripted({"DOT": STALL}) as stalled, scripted() as good:
         found = settings(stalled=relay(stalled, pool="all", connections=1), good=relay(good, pool="all"))

@@ -3,11 +3,12 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import pytest
 
+from outreach.config import Relay
 from outreach.mail import smtp_connection
 from outreach.mail.smtp_opening import Timeouts
 from outreach.mail.smtp_words import xtext
@@ -152,10 +153,11 @@ def test_an_answer_that_reads_as_a_yes_where_none_belongs_is_not_journalled() ->
     assert diary.of(2) == ["begun"]  # a reaper reading `replied 250` would take it for sent
 
 
-def test_a_body_refused_before_it_is_whole_has_that_refusal_and_no_dot() -> None:
-    data = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 400_000
-    diary = Diary()
+@contextmanager
+def hasty(reply: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """A relay that answers a content before it has read it; what it was told after that on the same connection."""
     listener = socket.create_server(("127.0.0.1", 0))
+    told: list[bytes] = []
 
     def talk() -> None:
         one, _ = listener.accept()
@@ -167,21 +169,71 @@ def test_a_body_refused_before_it_is_whole_has_that_refusal_and_no_dot() -> None
             lines.readline()
         one.sendall(b"250 ok\r\n250 ok\r\n354 go\r\n")
         lines.readline()
-        one.sendall(b"552 5.3.4 too big\r\n")
-        lines.read(1_000_000)
-        threading.Event().wait(0.2)
+        one.sendall(reply)
+        with suppress(OSError):
+            told.append(lines.read())
         one.close()
 
     thread = threading.Thread(target=talk, daemon=True)
     thread.start()
-    with scripted() as server:
-        relay = server.relay().model_copy(update={"port": listener.getsockname()[1]})
-        with handing(relay, PATIENT) as transport:
-            (outcome,) = transport.hand_off([parcel(1, data=data)], diary)
+    yield listener.getsockname()[1], told
     thread.join(5)
     listener.close()
-    assert (outcome.result, outcome.code) == (Result.FAILED, 552)
-    assert diary.of(1) == ["begun", "replied 552"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "result", "journal"),
+    [
+        (b"552 5.3.4 too big\r\n", "failed", ["begun", "replied 552"]),
+        (b"421 4.3.2 closing\r\n", "deferred", ["begun", "replied 421"]),
+        (b"250 fine already\r\n", "deferred", ["begun"]),
+    ],
+)
+def test_an_answer_before_the_content_is_whole_ends_the_connection(
+    reply: bytes, result: str, journal: list[str]
+) -> None:
+    data = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 400_000
+    diary = Diary()
+    with hasty(reply) as (port, told):
+        relay = Relay(host="127.0.0.1", port=port, security="none", connections=1)
+        brisk = Timeouts(connect=5, command=1, final=1, idle=5)
+        with handing(relay, brisk, window=0.8) as transport:
+            outcomes = by_id(transport.hand_off([parcel(1, data=data), parcel(2)], diary))
+    assert outcomes[1].result == result
+    assert diary.of(1) == journal
+    assert outcomes[2].result is not Result.SENT
+    assert not any(b"MAIL FROM" in octets or octets.endswith(b"\r\n.\r\n") for octets in told)
+
+
+def test_a_relay_that_says_more_than_it_was_asked_is_not_used() -> None:
+    outcomes, _, heard = several({}, offers=("PIPELINING", "X\r\n250 HELP\r\n250-Y"))
+    assert {outcome.reply for outcome in outcomes.values()} == {"The relay said more than it was asked."}
+    assert not any(line.startswith("MAIL") for line in heard)
+
+
+@pytest.mark.parametrize("client", ["pipelined", "smtplib"])
+def test_a_relay_that_drops_every_fresh_connection_is_given_up_after_three(client: str) -> None:
+    with scripted({"MAIL": DROP}) as server, handing(server.relay(client=client)) as transport:
+        outcomes = by_id(transport.hand_off([parcel(number) for number in range(9)], Diary()))
+        assert server.connections == 3
+    assert set(results(outcomes)) == {"deferred"}
+
+
+@pytest.mark.parametrize("client", ["pipelined", "smtplib"])
+def test_only_three_in_a_row_count(client: str) -> None:
+    script = {f"MAIL {number}": DROP for number in (1, 2, 4, 5)}
+    with scripted(script) as server, handing(server.relay(client=client, messages_per_connection=1)) as transport:
+        outcomes = by_id(transport.hand_off([parcel(number) for number in range(7)], Diary()))
+    assert sorted(results(outcomes)) == ["deferred"] * 4 + ["sent"] * 3
+
+
+def test_a_relay_that_would_not_have_so_many_connections_gets_fewer() -> None:
+    script = {f"GREETING {number}": "421 4.7.0 too many" for number in (3, 4, 5)}
+    with scripted(script) as server, handing(server.relay(5, messages_per_connection=2), PATIENT) as transport:
+        outcomes = by_id(transport.hand_off([parcel(number) for number in range(20)], Diary()))
+    assert set(results(outcomes)) == {"sent"}
+    assert server.connections == 13
+    assert server.most_talking < 5  # two, and those whose good-bye it has not heard yet
 
 
 def test_nobody_is_made_to_wait_behind_messages_a_relay_is_slow_with(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,14 +89,6 @@ def test_a_relay_that_says_421_defers_its_whole_batch(script: dict[str, str]) ->
     assert all("421 4.7.0 busy" in outcome.reply for outcome in outcomes.values())
 
 
-def test_a_relay_that_drops_every_fresh_connection_is_given_up_after_three() -> None:
-    diary = Diary()
-    with scripted({"MAIL": DROP}) as server, handing(plain(server.port), QUICK) as transport:
-        outcomes = by_id(transport.hand_off([parcel(number) for number in range(9)], diary))
-        assert server.connections == 3
-    assert set(results(outcomes)) == {"deferred"}
-
-
 def test_a_relay_that_is_not_there_is_said_to_be() -> None:
     with handing(plain(free_port())) as transport:
         (outcome,) = transport.hand_off([parcel(1)], Diary())
