@@ -194,6 +194,22 @@ def test_a_relay_that_comes_back_is_found_and_gets_its_share_again(client: str) 
     assert moody.connections >= 3
 
 
+def test_once_it_has_carried_mail_again_a_relay_is_as_good_as_any() -> None:
+    brisk = Timeouts(connect=2, command=2, final=2, idle=0)
+    with scripted({"GREETING 1": "421 not now"}) as moody, scripted() as good:
+        found = settings(moody=relay(moody, pool="all", connections=1), good=relay(good, pool="all"))
+        with routing(found, brisk) as router:
+            numbers = iter(range(100_000))
+            until = time.monotonic() + 20
+            seen: Counter[str] = Counter()
+            while not seen["moody"] and time.monotonic() < until:
+                seen = carried(router.hand_off("all", [parcel(next(numbers)) for _ in range(4)], Diary()))
+            while moody.heard.count("QUIT") < moody.heard.count("EHLO client.example") and time.monotonic() < until:
+                time.sleep(0)
+            seen = carried(router.hand_off("all", [parcel(next(numbers)) for _ in range(4)], Diary()))
+    assert seen == {"moody": 2, "good": 2}
+
+
 def test_a_relay_is_left_alone_longer_each_time_up_to_a_minute() -> None:
     health, now, pauses = Health(), 100.0, []
     for _ in range(9):
