@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text
 
 from outreach.domain.audit import TILE, Edge, entry_bytes, root_of, split_hashes
 from outreach.domain.errors import AuditError
-from outreach.store.bulk import insert_rows
+from outreach.store.bulk import among, bound, insert_rows
 from outreach.store.schema.audit import audit_entry, audit_leaf, audit_pending, audit_tile, checkpoint, leader
 from outreach.store.schema.audit import checkpoint_note as note_table
 
@@ -98,13 +98,13 @@ def pending_entries(connection: Connection, limit: int) -> Sequence[Any]:
 
     Never “everything after the last sealed id”: a slow transaction's entries would be passed over for good.
     """
-    query = (
-        select(audit_entry.c.id, *ENTRY_COLUMNS)
-        .join(audit_pending, audit_pending.c.entry == audit_entry.c.id)
-        .order_by(audit_entry.c.id)
-        .limit(limit)
-    )
-    return connection.execute(query).all()
+    waiting = select(audit_pending.c.entry).order_by(audit_pending.c.entry).limit(limit)
+    ids = connection.execute(waiting).scalars().all()
+    if not ids:
+        return []
+    chosen = text(among(connection, "audit_entry.id"))  # by id, so that the sealed ones are never looked through
+    query = select(audit_entry.c.id, *ENTRY_COLUMNS).where(chosen).order_by(audit_entry.c.id)
+    return connection.execute(query, {"ids": bound(connection, ids)}).all()
 
 
 def count_pending(connection: Connection) -> int:
