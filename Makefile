@@ -37,7 +37,7 @@ chaos: dev debian translations
 	$(BIN)/python -m tests.chaos
 
 ## every measurement of docs/performance.md, one after another; `make bench-send` and its like run one
-BENCHES := same_answer compose wire plan send peers memory
+BENCHES := same_answer compose wire plan imports send backlog peers memory
 bench: dev debian translations
 	set -e; for name in $(BENCHES); do $(BIN)/python -m bench.$$name; done
 

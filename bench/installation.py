@@ -148,12 +148,17 @@ class Installation:
             conn.execute(update(campaign).where(campaign.c.id == made).values(content=frozen))
         return made
 
-    def send(self, campaign_id: int, engines: "Engines") -> Run:
-        """Let the running engines send it, and wait until it is recorded and sealed."""
-        before, store = engines.cpu, self._store_cpu
+    def begin(self, campaign_id: int) -> int:
+        """Make it due now."""
         with self.ctx.db.transaction() as conn:
             now = self.ctx.db.now(conn)
             conn.execute(update(campaign).where(campaign.c.id == campaign_id).values(state="scheduled", due=now))
+        return campaign_id
+
+    def send(self, campaign_id: int, engines: "Engines") -> Run:
+        """Let the running engines send it, and wait until it is recorded and sealed."""
+        before, store = engines.cpu, self._store_cpu
+        self.begin(campaign_id)
         self._wait(campaign_id, engines)
         after, store = engines.cpu, self._store_cpu - store
         with self.ctx.db.reading() as conn:
