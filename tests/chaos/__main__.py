@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--engine", choices=("embedded", "distributed"), default="distributed")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="postgresql")
-    parser.add_argument("--people", type=int, default=3000)
+    parser.add_argument("--people", type=int, default=2400)
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # so that nothing is left behind

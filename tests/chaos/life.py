@@ -56,12 +56,16 @@ class Halt:
 
 @dataclass
 class Life:
-    """One run's acts, by seed. `run` goes on until `over` is set; what was paused is resumed by then."""
+    """One run's acts, by seed. `run` goes on until `over` is set; what was paused is resumed by then.
+
+    While it `is_feeding`, new campaigns are scheduled whenever fewer than `backlog` messages are left.
+    """
 
     house: House
     dice: random.Random
     backlog: int
     over: threading.Event = field(default_factory=threading.Event)
+    is_feeding: bool = True
     scheduled: int = 0
     withdrawals: list[Withdrawal] = field(default_factory=list)
     halts: list[Halt] = field(default_factory=list)
@@ -85,6 +89,8 @@ class Life:
 
     def _feed(self) -> None:
         """Keep mail flowing: when little is left, two more campaigns."""
+        if not self.is_feeding:
+            return
         ctx = self.house.ctx
         planned = select(func.count()).select_from(message).where(message.c.state == "planned")
         open_ones = select(func.count()).select_from(campaign)

@@ -32,6 +32,7 @@ _RAISED = {
     "OUTREACH_CONFIRMATIONS_PER_NETWORK": "100000",
     "OUTREACH_CONFIRMATIONS_TOTAL": "100000",
     "OUTREACH_RELAYS__MAIN__CONNECTIONS": str(CONNECTIONS),
+    "OUTREACH_RELAYS__MAIN__PACING__OTHER": "100",  # so that hosts lease room from each other all the time
 }
 _WORDS: dict[Engine, tuple[tuple[str, int | None], ...]] = {
     "embedded": (("engine", 0), ("worker", 1)),
@@ -40,7 +41,7 @@ _WORDS: dict[Engine, tuple[tuple[str, int | None], ...]] = {
 """What runs, each on which of the sink's ports; of the distributed engine's, every other one on the second host."""
 
 _WEIGHTS = {"engine": 5.0, "worker": 5.0, "scheduler": 2.0, "postgresql": 3.0, "rabbitmq": 2.0}
-_KILLS_AN_ACT = 12
+_KILLS_AN_ACT, _LAST_KILLS = 17, 4
 _MOVES = (31 * MINUTE, 8 * DAY, 61 * MINUTE, 31 * MINUTE, 8 * DAY)
 _UNSETTLED = "('planned', 'attempted', 'waiting')"
 _PATIENCE_SECONDS = 120.0
@@ -54,8 +55,8 @@ class Plan:
     store: Store
     kills: int = 100
     seed: int = 1
-    people: int = 3000
-    pace: float = 0.08
+    people: int = 2400
+    pace: float = 0.06
     interval: tuple[float, float] = (1.5, 6.5)
 
 
@@ -137,7 +138,7 @@ class Play:
         ctx = open_house(self.product.instance, self.product.database_url, self.product.folder / "clock")
         self.house = House(ctx, self.plan.seed, self.plan.people)
         self.house.found()
-        self.life = Life(self.house, random.Random(f"life/{self.plan.seed}"), backlog=self.plan.people // 3)
+        self.life = Life(self.house, random.Random(f"life/{self.plan.seed}"), backlog=self.plan.people // 10)
 
     @contextmanager
     def _running(self) -> Iterator[Keeper]:
@@ -162,12 +163,13 @@ class Play:
             keeper.abandon()
 
     def _act(self, kills: int) -> None:
-        """Life goes on while `kills` parts die, one after another."""
+        """Life goes on while `kills` parts die, one after another; towards the end nothing new is scheduled."""
         self.life.over.clear()
         with ThreadPoolExecutor(1) as aside:
             living = aside.submit(self.life.run)
             try:
-                for _ in range(kills):
+                for number in range(kills):
+                    self.life.is_feeding = number < max(kills - _LAST_KILLS, 1)
                     self._wait(self.dice.uniform(*self.plan.interval))
                     self.keeper.kill(self._victim())
                     assert not living.done(), living.exception()

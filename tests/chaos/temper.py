@@ -34,7 +34,7 @@ _WORDS = {
     220: "sink.example ESMTP",
     250: "Good",
     354: "Go on",
-    421: "Closing, come back later",
+    421: "Closing",
     450: "Mailbox busy",
     451: "Greylisted, try again later",
     452: "Mailbox full",
@@ -43,23 +43,24 @@ _WORDS = {
 }
 _GO_ON = Turn(250, enhanced="2.1.0")
 _TAKEN = Turn(250, takes=True, enhanced="2.0.0")
-_LATER = Turn(421, enhanced="4.3.2")
+_TIRED = Turn(421, enhanced="4.4.2")
+_LESS = Turn(421, enhanced="4.3.2")  # asks for less mail: whoever meets it slows down, so it is rare here
 _CUT = Turn(DROP)
 _Chances = tuple[tuple[Turn, float], ...]
 
-_GREETING: _Chances = ((_LATER, 0.02), (_CUT, 0.02))
-_MAIL: _Chances = ((_LATER, 0.004), (Turn(451, enhanced="4.7.0"), 0.004), (_CUT, 0.003))
+_GREETING: _Chances = ((_TIRED, 0.02), (_CUT, 0.02))
+_MAIL: _Chances = ((_TIRED, 0.004), (_LESS, 0.0003), (Turn(451, enhanced="4.3.0"), 0.004), (_CUT, 0.003))
 _RCPT: _Chances = (
     (Turn(451, enhanced="4.7.1"), 0.012),
     (Turn(452, enhanced="4.2.2"), 0.006),
     (Turn(550, enhanced="5.7.1"), 0.003),
-    (_LATER, 0.002),
+    (_TIRED, 0.002),
     (_CUT, 0.003),  # MAIL is answered, RCPT and DATA that came with it are not
 )
 _DATA: _Chances = ((Turn(451, enhanced="4.3.0"), 0.003), (_CUT, 0.003))
 _BODY: _Chances = ((_CUT, 0.0012),)
 _DOT: _Chances = (
-    (_LATER, 0.002),
+    (_TIRED, 0.002),
     (Turn(451, enhanced="4.3.0"), 0.006),
     (Turn(450, enhanced="4.2.0"), 0.004),
     (Turn(554, enhanced="5.7.1"), 0.003),
