@@ -16,6 +16,7 @@ EARLIER = 5
 FIRST = 1001
 """The first person's id, of their mailbox too; the few rows below it are the organisation's own."""
 
+_DAYS_AGO = (26, 15, 9, 5, 2)
 _HOUR = DAY // 24
 _MULTIPLIERS = (2654435761, 2246822519, 3266489917, 668265263, 374761393, 1640531527, 3935559001, 2971215073)
 
@@ -164,7 +165,7 @@ def _consents(conn: Connection, people: int, now: int, topic: int, agreed: int) 
         since=str(now - 300 * DAY),
         expires=_of(2, (30, str(now + 90 * DAY)), (1, str(now - DAY)), otherwise="NULL"),
         text=str(agreed),
-        cap_n=_of(0, (30, "2"), otherwise="3"),
+        cap_n=_of(0, (6, "2"), otherwise="3"),
         cap_window="604800",
         ratio_k=_of(5, (50, "1"), (30, "2"), otherwise="0"),
         kinds="'informational,promotional'",
@@ -174,8 +175,8 @@ def _consents(conn: Connection, people: int, now: int, topic: int, agreed: int) 
 
 
 def _messages(conn: Connection, people: int, now: int, number: int, campaign_id: int, town: Town) -> None:
-    """One earlier campaign's, planned and handed off a few days apart; the newest two days ago."""
-    at = now - (2 + 6 * (EARLIER - 1 - number)) * DAY
+    """One earlier campaign's, every one later than the one before it."""
+    at = now - _DAYS_AGO[number] * DAY
     state = _of(number, (93, "'sent'"), (5, "'withheld'"), (1, "'failed'"), otherwise="'unknown'")
     later = f"CASE WHEN state IN ('sent', 'unknown') THEN {at} + i END"
     topic = town.other if number == 1 else town.topic

@@ -142,8 +142,11 @@ _GIVEN = f"""(SELECT COUNT(*) FROM message m WHERE m.mailbox = k.mailbox AND m.i
 
 def _counts(which: str, window: str | int) -> str:
     """How many messages take a place of this cap now: they reserve, or were counted within the window."""
-    opened = f":now - CAST({window} AS BIGINT) * {SECOND}" if isinstance(window, str) else f":now - {window * SECOND}"
-    return f"COUNT(*) FILTER (WHERE (m.counted IS NULL OR m.counted > {opened}) AND {which})"
+    if isinstance(window, int):
+        is_set, opened = "", f":now - {window * SECOND}"
+    else:
+        is_set, opened = f"{window} IS NOT NULL AND ", f":now - CAST({window} AS BIGINT) * {SECOND}"
+    return f"COUNT(*) FILTER (WHERE {is_set}(m.counted IS NULL OR m.counted > {opened}) AND {which})"
 
 
 def load_rule(connection: Connection) -> Rule:
