@@ -158,7 +158,7 @@ def measure(store: Store, people: int, repeats: int, *, bare: bool) -> Figures:
     ends: list[int] = []
     for number in range(repeats):
         with _copied(store) as run:
-            slices, ends = _plan(run, town)
+            slices, ends = plan_all(run, town)
             figures.planner.append(sum(slices))
             figures.slices += slices
             if number == 0:
@@ -184,7 +184,7 @@ def _copied(store: Store) -> Iterator[Context]:
     run.db.dispose()
 
 
-def _plan(run: Context, town: Town) -> tuple[list[float], list[int]]:
+def plan_all(run: Context, town: Town) -> tuple[list[float], list[int]]:
     """(seconds of each slice, the highest id before the first and after each)."""
     with run.db.transaction() as conn:
         now = run.db.now(conn)
