@@ -25,7 +25,7 @@ def finish(conn: Connection, now: int) -> Sequence[bytes]:
     """Planned campaigns none of whose messages may still go out are sent. Returns their refs."""
     query = text(
         "UPDATE campaign SET state = 'sent', finished = :now WHERE state = 'sending' AND planned IS NOT NULL "
-        f"AND NOT ({_may_go_out(conn)}) RETURNING ref"
+        f"AND NOT ({may_go_out(conn)}) RETURNING ref"
     )
     return conn.execute(query, {"now": now}).scalars().all()
 
@@ -34,7 +34,7 @@ def finish_cancelled(conn: Connection, now: int, campaign_id: int) -> bool:
     """A cancelled campaign of which nothing is on its way any more is over. Returns whether it was."""
     query = text(
         "UPDATE campaign SET finished = :now, updated = :now WHERE id = :campaign AND state = 'cancelled' "
-        f"AND NOT ({_may_go_out(conn)})"
+        f"AND NOT ({may_go_out(conn)})"
     )
     return conn.execute(query, {"now": now, "campaign": campaign_id}).rowcount == 1
 
@@ -83,7 +83,7 @@ def _withhold(conn: Connection, now: int, ids: Sequence[int]) -> None:
     record_selected(conn, now, entries, {"ids": params["ids"]})
 
 
-def _may_go_out(conn: Connection) -> str:
+def may_go_out(conn: Connection) -> str:
     """A condition on `campaign`, in one statement, so that a message that is put back meanwhile is seen once."""
     if conn.dialect.name == "postgresql":
         hand = "CROSS JOIN LATERAL jsonb_array_elements_text(CAST(b.messages AS JSONB)) AS e(value)"
