@@ -6,12 +6,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import func, insert, select, update
 
+from outreach.config import Settings
+from outreach.engines.broker import Listener
+from outreach.engines.senders import Nudges
 from outreach.mail.content import prepare
 from outreach.services.context import Context
 from outreach.store.schema.audit import leader
@@ -138,6 +144,23 @@ class Site:
         """End at once what runs still."""
         for host in self.hosts:
             host.close()
+
+
+def settings_for(broker_url: str) -> Settings:
+    """Settings that name this broker, and a store nobody asks."""
+    return Settings(instance=Path("nowhere"), database_url="postgresql://outreach@/outreach", broker_url=broker_url)
+
+
+@contextmanager
+def listening(settings: Settings) -> Iterator[Nudges]:
+    """A listener in this process, and the events it sets."""
+    nudges: Nudges = {"express": threading.Event(), "bulk": threading.Event()}
+    listener = Listener(settings, nudges)
+    listener.start()
+    try:
+        yield nudges
+    finally:
+        listener.stop()
 
 
 def ends_by_itself(process: "subprocess.Popen[bytes]") -> int:

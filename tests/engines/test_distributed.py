@@ -2,14 +2,17 @@
 
 import os
 import signal
+from contextlib import closing
 
 import pytest
 
 from outreach.domain.actors import CONSOLE
 from outreach.domain.errors import AuditError
+from outreach.engines.broker import Nudger
+from outreach.engines.senders import LANES
 from outreach.services.policy import change_caps
 from outreach.services.seal import seal
-from tests.engines.site import Site, ends_by_itself
+from tests.engines.site import Site, ends_by_itself, listening, settings_for
 from tests.foundations.installation import wait_for
 from tests.rabbitmq import Broker
 
@@ -53,18 +56,25 @@ def test_a_killed_worker_is_reaped_and_nobody_is_mailed_twice_or_forgotten(site:
     assert len(site.post.look().letters) >= site.states(made)["sent"]
 
 
-def test_a_lost_broker_only_delays(site: Site, rabbitmq: Broker) -> None:
+def test_a_lost_broker_only_delays_and_is_found_again(site: Site, rabbitmq: Broker) -> None:
     site.people(10)
     site.host("first").begin("scheduler")
     far = site.host("second")
     far.begin("worker")
     wait_for("the worker to be ready", lambda: len(far.journals()) == 2)
-    rabbitmq.kill()
-    try:
-        without = site.campaign()
-        site.wait_until_sent(without, 10)
-    finally:
-        rabbitmq.start()
+    settings = settings_for(rabbitmq.url)
+    with listening(settings) as nudges, closing(Nudger(settings)) as nudger:
+        wait_for("nudges to arrive", lambda: nudger.nudge(LANES) and all(event.is_set() for event in nudges.values()))
+        rabbitmq.kill()
+        for event in nudges.values():
+            event.clear()
+        try:
+            without = site.campaign()
+            site.wait_until_sent(without, 10)
+            assert not nudger.nudge(LANES)
+        finally:
+            rabbitmq.start()
+        wait_for("nudges again", lambda: nudger.nudge(LANES) and all(event.is_set() for event in nudges.values()))
     wait_for("the worker to listen again", lambda: "broker.back" in far.log)
     with_it = site.campaign()
     site.wait_until_sent(with_it, 10)
