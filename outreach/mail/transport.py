@@ -16,7 +16,7 @@ class Result(StrEnum):
     PUT_BACK = "put_back"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # frozen ones take three times as long to make, and there is one a mail
 class Parcel:
     """One mail to one recipient. `decided`: time.monotonic() of the decision that it may go.
 
@@ -31,7 +31,7 @@ class Parcel:
     provider: str = "other"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Outcome:
     """`code`: the relay's final SMTP code, None where it gave none. `enhanced`: RFC 3463 code or "".
 

@@ -18,7 +18,7 @@ _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",
 _LONGEST_BODY = 15_000  # characters: at most four octets each stay below the 65,535 of an entry bundle
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Entry:
     """One thing that happened. Refs are 16 bytes; `body` holds refs, numbers and reasons, never an address or name."""
 

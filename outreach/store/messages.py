@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, text
@@ -155,8 +154,7 @@ def release_all(conn: Connection, worker: str) -> int:
 _HELD = "state = 'attempted' AND worker = :worker"
 
 
-@dataclass(frozen=True)
-class Settled:
+class Settled(NamedTuple):
     """What became of a message: its final state, and since when it counts under the caps (None: not at all)."""
 
     id: int
