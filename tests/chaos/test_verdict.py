@@ -115,6 +115,11 @@ def _never_refused(case: Case) -> None:
     case.told = {"aa": [Told("failed", "refused", 554)]}
 
 
+def _unsendable(case: Case) -> None:
+    case.deals, case.lines = [], [line(state="failed", reason="unsendable")]
+    case.told = {"aa": [Told("failed", "unsendable", None)]}
+
+
 def _not_in_the_log(case: Case) -> None:
     case.told = {}
 
@@ -187,6 +192,7 @@ FALSE = [
     ("lost", _request_open),
     ("unaudited", _failed_but_taken),
     ("unaudited", _never_refused),
+    ("unaudited", _unsendable),
     ("unaudited", _not_in_the_log),
     ("unaudited", _settled_twice_in_the_log),
     ("unaudited", _other_reason),

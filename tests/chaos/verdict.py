@@ -146,19 +146,19 @@ class Verdict:
     def _every_state_is_true(self) -> None:
         """What the table says, the sink must have seen."""
         refused = {(deal.to, deal.code) for deal in self.witness.deals if deal.code >= 400}
-        refusing = {to for to, _ in refused}
         for line in self.tables.lines:
             taken = self.times[line.ref]
+            about = f"{line.origin} {line.ref}"
             if line.state == "sent" and not taken:
-                self.tally.fault("lost", f"message {line.ref} counts as sent, the sink never took it")
-            elif line.state in {"withheld", "failed"} and taken:
-                self.tally.fault("unaudited", f"message {line.ref} counts as {line.state}, the sink took it")
+                self.tally.fault("lost", f"{about} counts as sent, the sink never took it")
+            elif line.state in {"withheld", "failed"} and taken and not self._doubts_told(line):
+                self.tally.fault("unaudited", f"{about} counts as {line.state}, the sink took it")
             elif line.state == "failed" and line.reason in {"address", "refused"}:
                 codes = {entry.code for entry in self.tables.told[line.ref] if entry.state == "failed"}
                 if not any((line.to, code) in refused for code in codes):
-                    self.tally.fault("unaudited", f"message {line.ref} counts as refused, the sink never refused it")
-            elif line.state == "failed" and not (line.reason == "gave_up" and line.to in refusing):
-                self.tally.fault("unaudited", f"message {line.ref} failed ({line.reason}) for no reason of the sink's")
+                    self.tally.fault("unaudited", f"{about} counts as refused, the sink never refused it")
+            elif line.state == "failed" and line.reason != "gave_up":
+                self.tally.fault("unaudited", f"{about} failed ({line.reason}) for no reason of the sink's")
 
     def _every_unknown_is_true(self) -> None:
         doubts = Doubts(self.witness, self.kills)
