@@ -38,13 +38,15 @@ def next_ids(conn: Connection, table: Table, count: int) -> list[int]:
 def among(conn: Connection, column: str, name: str = "ids") -> str:
     """SQL that says `column` is one of the ids bound, by `bound`, to `name`."""
     if conn.dialect.name == "postgresql":
-        return f"{column} = ANY(:{name})"
+        return f"{column} = ANY(CAST(:{name} AS BIGINT[]))"
     return f"{column} IN (SELECT value FROM json_each(:{name}))"
 
 
-def bound(conn: Connection, ids: Iterable[int]) -> list[int] | str:
-    """The value `among` expects, however many ids there are."""
-    return list(ids) if conn.dialect.name == "postgresql" else json.dumps(list(ids))
+def bound(conn: Connection, ids: Iterable[int]) -> str:
+    """The value `among` expects, however many ids there are: text, which costs a driver less than a list."""
+    if conn.dialect.name == "postgresql":
+        return "{" + ",".join(map(str, ids)) + "}"
+    return json.dumps(list(ids))
 
 
 def _copy(conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
