@@ -65,11 +65,20 @@ def apply_event(
     return apply_changes(conn, ctx, now, actor=actor, changes=[change])[0]
 
 
-def apply_changes(conn: Connection, ctx: Context, now: int, *, actor: Actor, changes: Sequence[Change]) -> list[State]:
+def apply_changes(
+    conn: Connection,
+    ctx: Context,
+    now: int,
+    *,
+    actor: Actor,
+    changes: Sequence[Change],
+    keys: ContactKeys | None = None,
+) -> list[State]:
     """Apply at most one change per person and topic, inside the caller's transaction. Returns the states after.
 
-    Locks the contacts first. Where an event changes nothing (a second withdrawal) nothing is written. Raises
-    ConflictError where the consent machine refuses, before anything is written.
+    `keys`: what the caller holds of the contacts' keys already. Locks the contacts first. Where an event changes
+    nothing (a second withdrawal) nothing is written. Raises ConflictError where the consent machine refuses, before
+    anything is written.
     """
     if not changes:
         return []
@@ -77,7 +86,7 @@ def apply_changes(conn: Connection, ctx: Context, now: int, *, actor: Actor, cha
     rows = {(row.contact, row.topic): row for row in store.held(conn, list(refs), {c.topic for c in changes})}
     texts = store.texts(conn, (change.text for change in changes if change.text is not None))
     topics = store.topics(conn, (change.topic for change in changes))
-    keys = ContactKeys(ctx.keyring, conn)
+    keys = keys or ContactKeys(ctx.keyring, conn)
     keys.load(refs)
     steps = [_Step(change, rows.get((change.contact, change.topic)), texts, topics[change.topic]) for change in changes]
     written = [step for step in steps if step.is_written]

@@ -1,21 +1,25 @@
-"""Reads the two files of an import: bars first, then people with the evidence of their consent. Pure; writes nothing.
+"""Reads the two files of an import: bars first, then people with the evidence of their consent. Writes nothing.
 
-Both are UTF-8 CSV with a heading line; the delimiter is found out. Rows are numbered as a spreadsheet shows them, and
-a row that cannot be used is named by its number and a reason, never by what it holds.
+A row is in memory while it is looked at, however long the file. Both are UTF-8 CSV with a heading line; the delimiter
+is found out. Rows are numbered as a spreadsheet shows them, and a row that cannot be used is named by its number and a
+reason, never by what it holds.
 """
 
 import csv
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain
+from typing import BinaryIO
 from zoneinfo import available_timezones
 
 from outreach.domain import addresses
 from outreach.domain.errors import InvalidInputError
 
-MOST_ROWS = 200_000
+MOST_ROWS = 2_000_000
 _NEEDED = ("address", "topic", "source", "time", "text")
 _KNOWN = (*_NEEDED, "locale", "timezone")
 _LONGEST_FIELD = 2_000
@@ -69,11 +73,11 @@ class Refused:
 
 
 def read_people(
-    data: bytes, locale: str, timezone: str, locales: tuple[str, ...], now: int
+    file: BinaryIO, locale: str, timezone: str, locales: tuple[str, ...], now: int
 ) -> Iterator[Given | Refused]:
     """The rows of people; `locale` and `timezone` where a row names none. Raises InvalidInputError (field "rows")."""
     zones = available_timezones()
-    for number, row in _rows(data, "rows", _NEEDED):
+    for number, row in _rows(file, "rows", _NEEDED):
         address = _address(row["address"])
         if address is None:
             yield Refused(number, Refusal.WRONG_ADDRESS)
@@ -103,9 +107,9 @@ def read_people(
         )
 
 
-def read_bars(data: bytes) -> Iterator[Barred | Refused]:
+def read_bars(file: BinaryIO) -> Iterator[Barred | Refused]:
     """The rows of suppressions: address and reason. Raises InvalidInputError (field "suppressions")."""
-    for number, row in _rows(data, "suppressions", ("address",)):
+    for number, row in _rows(file, "suppressions", ("address",)):
         address = _address(row["address"])
         if address is None:
             yield Refused(number, Refusal.WRONG_ADDRESS)
@@ -113,27 +117,37 @@ def read_bars(data: bytes) -> Iterator[Barred | Refused]:
             yield Barred(number, address, addresses.scrub(row.get("reason", "")))
 
 
-def _rows(data: bytes, name: str, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(file: BinaryIO, name: str, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """(line as a spreadsheet counts, values by heading), headings in lower case, empty lines left out."""
     try:
-        text = data.decode("utf-8-sig")
+        with _text(file) as text:
+            first = text.readline()
+            reader = csv.reader(chain([first], text), delimiter=max(",;\t|", key=first.count), strict=True)
+            heading = [cell.strip().lower() for cell in next(reader, [])]
+            missing = [column for column in needed if column not in heading]
+            if missing:
+                raise InvalidInputError(f"The heading line lacks: {', '.join(missing)}. Nothing was kept.", name)
+            for number, cells in enumerate(reader, start=2):
+                if number > MOST_ROWS + 1:
+                    raise InvalidInputError(f"More than {MOST_ROWS:,} rows. Split the file; nothing was kept.", name)
+                if any(cell.strip() for cell in cells):
+                    values = [cell.strip()[:_LONGEST_FIELD] for cell in cells]
+                    yield number, dict(zip(heading, values + [""] * (len(heading) - len(values)), strict=False))
     except UnicodeDecodeError:
         raise InvalidInputError("This file is not UTF-8. Save it as “CSV UTF-8” and choose it again.", name) from None
-    first = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t|", key=first.count), strict=True)
-    try:
-        heading = [cell.strip().lower() for cell in next(reader, [])]
-        missing = [column for column in needed if column not in heading]
-        if missing:
-            raise InvalidInputError(f"The heading line lacks: {', '.join(missing)}. Nothing was kept.", name)
-        for number, cells in enumerate(reader, start=2):
-            if number > MOST_ROWS + 1:
-                raise InvalidInputError(f"More than {MOST_ROWS} rows. Split the file; nothing was kept.", name)
-            if any(cell.strip() for cell in cells):
-                values = [cell.strip()[:_LONGEST_FIELD] for cell in cells]
-                yield number, dict(zip(heading, values + [""] * (len(heading) - len(values)), strict=False))
     except csv.Error:
         raise InvalidInputError("This file is not well-formed CSV: a quote may be left open.", name) from None
+
+
+@contextmanager
+def _text(file: BinaryIO) -> Iterator[io.TextIOWrapper]:
+    """The file from its beginning, as text; it stays open for whoever opened it."""
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()
 
 
 def _address(text: str) -> addresses.Address | None:

@@ -11,12 +11,14 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
 
 from outreach.domain.keys import Keyring
+from outreach.store.bulk import insert_rows
 from outreach.store.schema.people import contact_key
 
 _NONCE = 12
+_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 def seal(key: bytes, plain: bytes) -> bytes:
@@ -29,6 +31,18 @@ def unseal(key: bytes, box: bytes) -> bytes:
     return _open(_long_lived(key), box)
 
 
+class FreshKey:
+    """The key of somebody we do not hold yet: their boxes are made before their row."""
+
+    def __init__(self) -> None:
+        self.secret = secrets.token_bytes(32)
+        self.cipher = AESGCMSIV(self.secret)
+
+    def seal(self, value: str | Mapping[str, Any]) -> bytes:
+        """Box a text, or a mapping as JSON."""
+        return _shut(self.cipher, _plain(value))
+
+
 class ContactKeys:
     """Contacts' keys as one transaction needs them, loaded set-wise and remembered for its length."""
 
@@ -39,25 +53,21 @@ class ContactKeys:
 
     def make(self, contacts: Iterable[int]) -> None:
         """Give each new contact a key."""
+        self.keep({contact: FreshKey() for contact in contacts})
+
+    def keep(self, fresh: Mapping[int, FreshKey]) -> None:
+        """Store the keys under which new contacts' boxes are, by contact."""
         kek = next(reversed(self._keyring.keks))
-        rows = []
-        for contact in contacts:
-            key = secrets.token_bytes(32)
-            self._keys[contact] = AESGCMSIV(key)
-            rows.append(
-                {
-                    "contact": contact,
-                    "kek": kek,
-                    "salt": secrets.token_bytes(16),
-                    "wrapped": seal(self._keyring.keks[kek], key),
-                }
-            )
-        if rows:
-            self._connection.execute(insert(contact_key), rows)
+        self._keys |= {contact: key.cipher for contact, key in fresh.items()}
+        rows = [
+            (contact, kek, seal(self._keyring.keks[kek], key.secret), secrets.token_bytes(16))
+            for contact, key in fresh.items()
+        ]
+        insert_rows(self._connection, contact_key, ("contact", "kek", "wrapped", "salt"), rows)
 
     def load(self, contacts: Iterable[int]) -> None:
         """Fetch the keys of `contacts` in one statement per 5,000; erased contacts simply have none."""
-        missing = sorted(set(contacts) - self._keys.keys())
+        missing = sorted({contact for contact in contacts if contact not in self._keys})
         for start in range(0, len(missing), 5000):
             query = select(contact_key.c.contact, contact_key.c.kek, contact_key.c.wrapped).where(
                 contact_key.c.contact.in_(bindparam("ids", expanding=True))
@@ -72,8 +82,7 @@ class ContactKeys:
     def seal(self, contact: int, value: str | Mapping[str, Any]) -> bytes:
         """Box a text, or a mapping as JSON, under the contact's key."""
         self.load([contact])
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-        return _shut(self._keys[contact], text.encode())
+        return _shut(self._keys[contact], _plain(value))
 
     def text(self, contact: int, box: bytes | None) -> str | None:
         """The boxed text; None when there is no box or the person was erased."""
@@ -94,6 +103,10 @@ class ContactKeys:
 def _long_lived(key: bytes) -> AESGCMSIV:
     """The cipher under one of the installation's own few keys, made once."""
     return AESGCMSIV(key)
+
+
+def _plain(value: str | Mapping[str, Any]) -> bytes:
+    return (value if isinstance(value, str) else _json(value)).encode()
 
 
 def _shut(cipher: AESGCMSIV, plain: bytes) -> bytes:

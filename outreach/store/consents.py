@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, select, text, update
 from sqlalchemy.engine import Row
 
+from outreach.store.bulk import among, bound, insert_rows
 from outreach.store.decide import DEFAULT_TOTAL
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
 from outreach.store.schema.organisation import cap
@@ -31,8 +32,11 @@ def lock_contacts(conn: Connection, contacts: Iterable[int]) -> dict[int, bytes]
 
     Whoever changes a consent and whoever decides about a mail to the same person thus take turns.
     """
-    query = select(contact.c.id, contact.c.ref).where(contact.c.id.in_(sorted(set(contacts))))
-    return {row.id: row.ref for row in conn.execute(query.order_by(contact.c.id).with_for_update(key_share=True))}
+    query = select(contact.c.id, contact.c.ref).where(text(among(conn, "contact.id")))
+    rows = conn.execute(
+        query.order_by(contact.c.id).with_for_update(key_share=True), {"ids": bound(conn, set(contacts))}
+    )
+    return {row.id: row.ref for row in rows}
 
 
 def held(conn: Connection, contacts: Collection[int], topics: Collection[int] | None = None) -> list[Held]:
@@ -46,19 +50,19 @@ def held(conn: Connection, contacts: Collection[int], topics: Collection[int] | 
         consent.c.paused_until,
         consent.c.own_n,
         consent.c.own_window,
-    ).where(consent.c.contact.in_(list(contacts)))
+    ).where(text(among(conn, "consent.contact")))
     if topics is not None:
         query = query.where(consent.c.topic.in_(list(topics)))
     return [
         Held(*row[:6], own=None if row.own_n is None else (row.own_n, row.own_window))
-        for row in conn.execute(query.order_by(consent.c.contact, consent.c.topic))
+        for row in conn.execute(query.order_by(consent.c.contact, consent.c.topic), {"ids": bound(conn, contacts)})
     ]
 
 
 def write(conn: Connection, fresh: Sequence[Mapping[str, Any]], changed: Sequence[Mapping[str, Any]]) -> None:
     """Insert new rows, update known ones. Each mapping has `contact`, `topic` and the same further columns."""
     for rows in _by_shape(fresh):
-        conn.execute(insert(consent), rows)
+        insert_rows(conn, consent, list(rows[0]), [tuple(row.values()) for row in rows])
     for rows in _by_shape(changed):
         names = rows[0].keys() - {"contact", "topic"}
         conn.execute(
@@ -73,17 +77,17 @@ def write(conn: Connection, fresh: Sequence[Mapping[str, Any]], changed: Sequenc
 
 
 def _by_shape(rows: Iterable[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Rows with the same columns together: one statement each."""
-    shapes: dict[frozenset[str], list[dict[str, Any]]] = {}
+    """Rows with the same columns in the same order together: one statement each."""
+    shapes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        shapes.setdefault(frozenset(row), []).append(dict(row))
+        shapes.setdefault(tuple(row), []).append(dict(row))
     return list(shapes.values())
 
 
 def add_events(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append consent events."""
+    """Append consent events; each has the same columns in the same order."""
     if rows:
-        conn.execute(insert(consent_event), [dict(row) for row in rows])
+        insert_rows(conn, consent_event, list(rows[0]), [tuple(row.values()) for row in rows])
 
 
 def last_event(conn: Connection, contact_id: int, topic_id: int) -> Row[Any] | None:

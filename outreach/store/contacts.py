@@ -16,7 +16,11 @@ _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 def new_code() -> str:
     """A contact reference: ten letters and digits that cannot be misread."""
-    return "".join(secrets.choice(_CODE_LETTERS) for _ in range(10))
+    number, letters = secrets.randbelow(len(_CODE_LETTERS) ** 10), []
+    for _ in range(10):
+        number, place = divmod(number, len(_CODE_LETTERS))
+        letters.append(_CODE_LETTERS[place])
+    return "".join(letters)
 
 
 @dataclass(frozen=True)

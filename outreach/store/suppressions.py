@@ -3,10 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Insert, select, update
+from sqlalchemy import Connection, Insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from outreach.store.schema.people import suppression
+from outreach.store.staging import among_keys, bound_keys
 
 STRENGTH = ("erased", "deceased", "never", "complaint", "imported", "bounce")
 """Kinds, strongest first: the order in which one is named as the reason."""
@@ -26,8 +27,9 @@ class Bar:
 def live(conn: Connection, keys: Collection[bytes]) -> list[Bar]:
     """The bars on these address and mailbox keys, strongest first."""
     columns = (suppression.c.key, suppression.c.scope, suppression.c.kind, suppression.c.lift, suppression.c.reason)
-    query = select(*columns).where(suppression.c.key.in_(list(keys)), suppression.c.lifted.is_(None))
-    return sorted((Bar(*row) for row in conn.execute(query)), key=lambda bar: STRENGTH.index(bar.kind))
+    query = select(*columns).where(text(among_keys(conn, "suppression.key")), suppression.c.lifted.is_(None))
+    rows = conn.execute(query, {"keys": bound_keys(keys)})
+    return sorted((Bar(*row) for row in rows), key=lambda bar: STRENGTH.index(bar.kind))
 
 
 def put(conn: Connection, now: int, bars: Sequence[Bar]) -> None:

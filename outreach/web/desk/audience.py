@@ -5,7 +5,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
 from outreach.domain.errors import ConflictError, InvalidInputError
-from outreach.services.import_contacts import Import, Report, apply_import, rehearse_import
+from outreach.services.import_contacts import Import, apply_import, rehearse_import
+from outreach.services.import_report import Report
 from outreach.services.public_text import see_offer
 from outreach.web.auth import current_actor, door
 from outreach.web.desk.forms import ImportForm
