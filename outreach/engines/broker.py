@@ -91,9 +91,11 @@ def _tls(settings: Settings) -> dict[str, Any] | bool:
     """With amqps:// or rediss:// the broker's certificate and name are checked, against the system's authorities."""
     parts = urlsplit(settings.broker_url.get_secret_value())
     if parts.scheme == "amqps":
-        return {"context": {"cafile": settings.broker_ca_file or None}, "server_hostname": parts.hostname}
+        context = {"cafile": settings.broker_ca_file or None, "check_hostname": True}
+        return {"context": context, "server_hostname": parts.hostname}
     if parts.scheme == "rediss":
-        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": settings.broker_ca_file or None}
+        authorities = settings.broker_ca_file or None
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": authorities, "ssl_check_hostname": True}
     return False
 
 
@@ -144,6 +146,8 @@ class Nudger:
             _TASK,
             args=(lanes,),
             queue=lanes,
+            exchange=queue.exchange.name,
+            routing_key=queue.routing_key,
             connection=self._connection,
             retry=False,
             ignore_result=True,

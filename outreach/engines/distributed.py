@@ -6,7 +6,6 @@ takes over within seconds, and without a broker workers look for themselves ever
 
 import threading
 
-from outreach.engines.broker import Listener, Nudger
 from outreach.engines.jobs import Job
 from outreach.engines.senders import LANES, sending
 from outreach.engines.ticks import lead
@@ -17,10 +16,12 @@ _NUDGE_SECONDS = 0.5
 
 
 def run_scheduler(ctx: Context, stopping: threading.Event) -> None:
-    """Lead, or stand by, until `stopping` is set."""
+    """Lead, or stand by, until `stopping` is set; wake workers, where there is a broker."""
     if not ctx.settings.broker_url:
         lead(ctx, stopping)
         return
+    from outreach.engines.broker import Nudger  # noqa: PLC0415  Celery, 10 MB that most installations do not need
+
     nudger = Nudger(ctx.settings)
     try:
         lead(ctx, stopping, Job("nudge", lambda: nudger.nudge(classes_due(ctx)), _NUDGE_SECONDS))
@@ -34,6 +35,8 @@ def run_worker(ctx: Context, stopping: threading.Event) -> None:
         with sending(ctx, stopping):
             stopping.wait()
         return
+    from outreach.engines.broker import Listener  # noqa: PLC0415  the same
+
     nudges = {lanes: threading.Event() for lanes in LANES}
     listener = Listener(ctx.settings, nudges)
     with sending(ctx, stopping, nudges):

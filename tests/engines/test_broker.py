@@ -2,9 +2,11 @@
 
 import secrets
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from celery import Celery
@@ -22,6 +24,7 @@ from tests.engines.site import listening, settings_for
 from tests.factories import World
 from tests.foundations.installation import AMPLE_SECONDS, wait_for
 from tests.guards.living import free_port
+from tests.mail.relays import certificate
 from tests.rabbitmq import Broker
 
 SOMEBODY = "alice@example.org"
@@ -114,6 +117,35 @@ def test_a_broker_that_says_nothing_holds_nobody_up_for_ever() -> None:
         closing(Nudger(settings_for(f"amqp://127.0.0.1:{silent.getsockname()[1]}/"))) as nudger,
     ):
         assert not nudger.nudge(["express"])
+
+
+def _is_trusted(url: str, ca_file: str, server: socket.socket, context: ssl.SSLContext) -> bool:
+    """Whether the scheduler ends the handshake with this server; a password would come after it."""
+    shaken: list[bool] = []
+
+    def answer() -> None:
+        connection, _ = server.accept()
+        try:
+            context.wrap_socket(connection, server_side=True).close()
+            shaken.append(True)
+        except OSError:
+            connection.close()
+
+    answering = threading.Thread(target=answer)
+    answering.start()
+    with closing(Nudger(settings_for(url).model_copy(update={"broker_ca_file": ca_file}))) as nudger:
+        assert not nudger.nudge(["express"])
+    answering.join()
+    return bool(shaken)
+
+
+def test_a_broker_must_prove_its_name_before_it_is_told_the_password(tmp_path: Path) -> None:
+    trust, context = certificate(tmp_path)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        right = f"amqps://outreach:secret@127.0.0.1:{server.getsockname()[1]}/outreach"
+        assert _is_trusted(right, str(trust), server, context)
+        assert not _is_trusted(right, "", server, context)
+        assert not _is_trusted(right.replace("127.0.0.1", "localhost"), str(trust), server, context)
 
 
 def test_a_listener_ends_though_there_never_was_a_broker() -> None:
