@@ -40,9 +40,9 @@ class Doubts:
             if (last is None or deal.began > last.began) and self._is_doubtful(deal):
                 self._nameless[line.to].remove(deal)
                 return ""
-        return (
-            "the sink never saw it on its way" if last is None else f"the sink's last word was {last.code}, and heard"
-        )
+        if last is None:
+            return "the sink never saw it on its way"
+        return f"the sink's last word was {last.code}, and its worker lived to hear it"
 
     def _is_doubtful(self, deal: Deal) -> bool:
         if deal.replied is None and deal.by == "sink":

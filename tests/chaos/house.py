@@ -29,7 +29,7 @@ from tests.acceptance.office import PASSWORD, TITLES, WORDINGS
 from tests.acceptance.people import GARDEN, SALES, Person, population
 from tests.acceptance.product import DAY, HOST
 
-PROMISE, TOTAL, PROMOTIONAL = 5, 8, 2
+PROMISE, TOTAL, PROMOTIONAL = 5, 8, 1
 """The three caps, each in any seven days: of a topic's text, over everything, and of promotions."""
 
 WINDOW = 7 * DAY
@@ -73,7 +73,7 @@ class House:
         self._set_up()
         for slug in (GARDEN, SALES):
             self._open_topic(slug)
-        policy.change_caps(self.ctx, self.actor, "promotional", [(PROMOTIONAL, WINDOW)], "two offers a week are enough")
+        policy.change_caps(self.ctx, self.actor, "promotional", [(PROMOTIONAL, WINDOW)], "one offer a week is enough")
         policy.change_caps(self.ctx, self.actor, "total", [(TOTAL, WINDOW)], "eight mails a week are enough")
         self.people = [replace(person, ticked=person.topics) for person in population(self.size, self.seed)]
         files = Import(rows=self._rows(), no_suppressions=True)

@@ -24,15 +24,18 @@ from tests.chaos.house import House, insist
 from tests.services.people import form
 
 _PAIRS = (
-    ((GARDEN, "informational"), (SALES, "promotional")),
-    ((GARDEN, "promotional"), (SALES, "informational")),
+    ((GARDEN, "promotional"), (SALES, "promotional")),
+    ((GARDEN, "informational"), (SALES, "informational")),
     ((SALES, "promotional"), (GARDEN, "promotional")),
+    ((SALES, "informational"), (GARDEN, "informational")),
 )
-"""Scheduled two at a time, to overlapping audiences; the third pair goes beyond the cap of promotions."""
+"""Scheduled two at a time, to overlapping audiences. One promotion a week is allowed, so of two the second goes beyond
+the cap, and waits for it to open.
+"""
 
 _STEP_SECONDS = 0.25
 _LATER_DAYS = 30
-_PAUSE_SECONDS = 3.5
+_PAUSE_SECONDS = 5.0
 _CLIENT = Client("203.0.113.25", "Chaos")
 
 
@@ -77,8 +80,8 @@ class Life:
             (self._feed, 0.3),
             (self._withdraw, 0.25),
             (self._ask, 0.25),
-            (self._pause, 0.02),
-            (self._cancel, 0.006),
+            (self._pause, 0.05),
+            (self._cancel, 0.008),
         )
         while not self.over.wait(_STEP_SECONDS):
             for act, chance in acts:
@@ -106,7 +109,7 @@ class Life:
         if insist(is_low):
             pair = _PAIRS[self.scheduled % len(_PAIRS)]
             for priority, (slug, kind) in enumerate(pair, start=3):
-                self._schedule(slug, kind, priority, is_patient=pair is _PAIRS[-1])
+                self._schedule(slug, kind, priority, is_patient=(slug, kind) == pair[1])
             self.scheduled += 1
 
     def _schedule(self, slug: str, kind: str, priority: int, *, is_patient: bool) -> None:
