@@ -5,13 +5,16 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
 
 import click
 from sqlalchemy import inspect, select
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from outreach.config import Settings, load_settings
+from outreach.domain.actors import CONSOLE
 from outreach.domain.errors import OutreachError, SettingsError
 from outreach.engines.demonstration import Demonstration, keep_sign_in
 from outreach.engines.distributed import run_scheduler, run_worker
@@ -23,6 +26,7 @@ from outreach.keyfile import compromise_token, rotate_tokens
 from outreach.logs import configure_logs
 from outreach.mail.demo import DemoServer
 from outreach.services.context import Context, open_context
+from outreach.services.import_contacts import Import, apply_import, rehearse_import
 from outreach.services.set_up import make_set_up_link
 from outreach.services.store_copy import copy_store, copy_target
 from outreach.services.verify import verify
@@ -208,6 +212,24 @@ def upgrade_store() -> None:
     """Bring the database to the newest version."""
     with _plainly():
         _context(migrate=True)
+
+
+_CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@main.command("import")
+@click.argument("people", type=_CSV)
+@click.option("--suppressions", type=_CSV, help="The CSV file of those who must not be written to.")
+@click.option("--no-suppressions", is_flag=True, help="There are none.")
+@click.option("--apply", is_flag=True, help="Import what was looked through within a day; without it, look through.")
+def import_people(people: Path, suppressions: Path | None, no_suppressions: bool, apply: bool) -> None:
+    """Bring people from another system, as the page Import does, from files too large for a browser."""
+    with _plainly(), ExitStack() as files:
+        bars: BinaryIO | None = files.enter_context(suppressions.open("rb")) if suppressions else None
+        given = Import(files.enter_context(people.open("rb")), bars, no_suppressions)
+        report = (apply_import if apply else rehearse_import)(_context(), CONSOLE, given)
+    for line in report.lines():
+        click.echo(line)
 
 
 @main.command()
