@@ -65,7 +65,7 @@ def next_slice(connection: Connection, plan: Mapping[str, Any], size: int) -> Sl
 def plan_slice(connection: Connection, rule: Rule, plan: Mapping[str, Any], part: Slice, now: int) -> None:
     """A row per recipient of the slice: planned, waiting, or withheld with its reason."""
     verdict, params = _verdict(rule, plan, part.after, part.upto)
-    quiet, zones = _quiet(rule, part.clocks, now)
+    quiet, clocks = _quiet(rule, part.clocks, now)
     later = f"v.reason IN ({GATE_LIST}) AND CAST(:later_until AS BIGINT) > :now"
     made = random_ref().compile(dialect=connection.dialect)
     query = f"""
@@ -80,7 +80,7 @@ SELECT {made}, 'campaign', v.kind, '5-campaign-{plan["id"]}-' || v.provider, v.c
 FROM verdict v
 LEFT JOIN quiet q ON q.zone = v.zone AND q.quiet_from = v.quiet_from AND q.quiet_to = v.quiet_to
 WHERE 1 = 1 ORDER BY v.mailbox"""
-    params |= zones | {"now": now}
+    params |= clocks | {"now": now}
     params |= {"campaign": plan["id"], "content": plan["content"], "later_until": plan["later_until"]}
     connection.execute(text(query), params)
 
@@ -100,15 +100,16 @@ verdict AS (
     return sql, params
 
 
-def _quiet(rule: Rule, clocks: frozenset[Clock], now: int) -> tuple[str, dict[str, str]]:
+def _quiet(rule: Rule, clocks: frozenset[Clock], now: int) -> tuple[str, dict[str, Any]]:
     """When each clock lets mail through, as rows for SQL to join. One that is missing here is taken to be asleep."""
-    rows, zones = [], {}
-    for i, (zone, start, end) in enumerate(sorted(clocks, key=str)):
+    rows: list[str] = []
+    params: dict[str, Any] = {}
+    for i, (zone, start, end) in enumerate(clocks):
         begins, ends = rule.quiet_from if start is None else start, rule.quiet_to if end is None else end
-        zones[f"zone{i}"] = zone
         due = quiet_until(now, zone, begins, ends)
-        rows.append(f"(CAST(:zone{i} AS TEXT), {begins}, {ends}, CAST({due} AS BIGINT))")
-    return f"VALUES {', '.join(rows)}", zones
+        rows.append(f"(CAST(:zone{i} AS TEXT), CAST(:from{i} AS INT), CAST(:to{i} AS INT), CAST(:due{i} AS BIGINT))")
+        params |= {f"zone{i}": zone, f"from{i}": begins, f"to{i}": ends, f"due{i}": due}
+    return f"VALUES {', '.join(rows)}", params
 
 
 def last_message(connection: Connection) -> int:
