@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,6 +35,14 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _is_open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except OSError:
+        return False
+    return True
+
+
 class Broker:
     """A node that can be killed and started again on the same queues. `url` is what `broker_url` wants."""
 
@@ -43,6 +51,7 @@ class Broker:
         self._port, self._names_port, self._node_port = _free_port(), _free_port(), _free_port()
         self._password = secrets.token_hex(8)
         self._node: subprocess.Popen[bytes] | None = None
+        (folder / "log").touch()
         (folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self._port}\n"
             "default_user = outreach\n"
@@ -53,6 +62,7 @@ class Broker:
         epmd = sorted(Path("/usr/lib/erlang").glob("erts-*/bin/epmd"))[-1]
         command = [str(epmd), "-port", str(self._names_port), "-address", "127.0.0.1"]
         self._names = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._wait_until(lambda: _is_open(self._names_port))  # else the node starts one that outlives it
 
     @property
     def url(self) -> str:
@@ -70,11 +80,7 @@ class Broker:
                 stderr=log,
                 start_new_session=True,
             )
-        until = time.monotonic() + _PATIENCE_SECONDS
-        while not self._answers():
-            if self._node.poll() is not None or time.monotonic() > until:
-                raise RuntimeError("RabbitMQ did not start:\n" + (self._folder / "log").read_text()[-2000:])
-            time.sleep(0.1)
+        self._wait_until(self._answers)
 
     def kill(self) -> None:
         """kill -9, with every process of the node."""
@@ -88,6 +94,14 @@ class Broker:
         self.kill()
         self._names.kill()
         self._names.wait()
+
+    def _wait_until(self, ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while not ready():
+            ended = self._node is not None and self._node.poll() is not None
+            if ended or time.monotonic() > until:
+                raise RuntimeError("RabbitMQ did not start:\n" + (self._folder / "log").read_text()[-2000:])
+            time.sleep(0.1)
 
     def _answers(self) -> bool:
         try:
