@@ -6,6 +6,7 @@ slice, an audit entry for each mail withheld. The rows it made are then put, alr
 an equal copy of the store, in the same slices and transactions: what the table, its indexes and the disk cost whoever
 fills it. `ratio` is the one to the other; `ratio_one` to the same INSERT as one single statement, which would keep the
 web waiting all the while. `exponent`: the slope of planning's time over the town's size, doubly logarithmic.
+`ratio_cpu` compares processor time alone.
 `judge_us`: microseconds a message of the second decision, in the batches of 500 a worker decides.
 
 Runs alternate, each on a fresh copy. `--people` sets the size, `--repeats` how often, `--large` plans ten million once.
@@ -26,7 +27,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, create_engine, insert, text
 
-from bench.servers import durable_postgresql, folder
+from bench.servers import cpu_of, durable_postgresql, folder
 from bench.town import Town, fill, settle_in
 from outreach.config import Settings
 from outreach.pipeline.plan import plan_next
@@ -133,11 +134,18 @@ class Figures:
     planner: list[float] = field(default_factory=list)
     slices: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
+    planner_cpu: list[float] = field(default_factory=list)
+    bare_cpu: list[float] = field(default_factory=list)
     one: list[float] = field(default_factory=list)
     judged: list[float] = field(default_factory=list)
 
     def ratio(self, to: Sequence[float]) -> float:
         return statistics.median(self.planner) / statistics.median(to)
+
+    @property
+    def cpu_ratio(self) -> float:
+        """The same of processor time, which other work on the machine disturbs less."""
+        return statistics.median(self.planner_cpu) / statistics.median(self.bare_cpu)
 
     @property
     def spread(self) -> float:
@@ -158,7 +166,9 @@ def measure(store: Store, people: int, repeats: int, *, bare: bool) -> Figures:
     ends: list[int] = []
     for number in range(repeats):
         with _copied(store) as run:
+            spent = _cpu(run)
             slices, ends = plan_all(run, town)
+            figures.planner_cpu.append(_cpu(run) - spent)
             figures.planner.append(sum(slices))
             figures.slices += slices
             if number == 0:
@@ -170,7 +180,9 @@ def measure(store: Store, people: int, repeats: int, *, bare: bool) -> Figures:
             figures.judged.append(_judge(run))
         if bare:
             with _copied(store) as run:
+                spent = _cpu(run)
                 figures.bare.append(_insert(run, ends))
+                figures.bare_cpu.append(_cpu(run) - spent)
             with _copied(store) as run:
                 figures.one.append(_insert(run, [ends[0], ends[-1]]))
         print(f"  {_last(figures)}", flush=True)
@@ -199,6 +211,15 @@ def plan_all(run: Context, town: Town) -> tuple[list[float], list[int]]:
             return seconds, ends
         seconds.append(time.perf_counter() - began)
         ends.append(_highest(run))
+
+
+def _cpu(run: Context) -> float:
+    """Seconds of processor time so far: this process, and the server's one that works for it."""
+    if run.db.is_sqlite:
+        return time.process_time()
+    with run.db.reading() as conn:
+        driver: Any = conn.connection.driver_connection
+        return time.process_time() + cpu_of(driver.info.backend_pid)
 
 
 def _highest(run: Context) -> int:
@@ -259,15 +280,16 @@ def _exponent(sizes: Sequence[tuple[int, float]]) -> float:
     return slope
 
 
-def _scale(make: Any, people: int, repeats: int) -> tuple[Figures, float]:
-    """(figures at `people`, exponent from a tenth of it up)."""
-    sizes = []
+def _scale(make: Any, people: int, repeats: int) -> tuple[Figures, float, float]:
+    """(figures at `people`, exponent from a tenth of it up, the same of processor time)."""
+    sizes, spent = [], []
     figures = Figures()
     for size in (people // 10, people // 3, people):
         with make() as store:
             figures = measure(store, size, repeats, bare=size == people)
         sizes.append((size, statistics.median(figures.planner)))
-    return figures, _exponent(sizes)
+        spent.append((size, statistics.median(figures.planner_cpu)))
+    return figures, _exponent(sizes), _exponent(spent)
 
 
 def main() -> None:
@@ -288,10 +310,10 @@ def main() -> None:
             print(f"plan_large ratio={large.ratio(large.bare):.2f} us={large.planner[0] / large.rows * 1e6:.1f}")
             return
         print("PostgreSQL")
-        pg, exponent = _scale(postgresql, chosen.people, chosen.repeats)
+        pg, *exponents = _scale(postgresql, chosen.people, chosen.repeats)
     print("SQLite")
-    lite, exponent_sqlite = _scale(_on_sqlite, chosen.people, chosen.repeats)
-    print(_report(pg, exponent, lite, exponent_sqlite))
+    lite, *exponents_sqlite = _scale(_on_sqlite, chosen.people, chosen.repeats)
+    print(_report(pg, exponents, lite, exponents_sqlite))
 
 
 @contextmanager
@@ -300,12 +322,16 @@ def _on_sqlite() -> Iterator[Store]:
         yield OnSqlite(place)
 
 
-def _report(pg: Figures, exponent: float, lite: Figures, exponent_sqlite: float) -> str:
+def _report(pg: Figures, exponents: Sequence[float], lite: Figures, exponents_sqlite: Sequence[float]) -> str:
     figures = {
         "ratio": f"{pg.ratio(pg.bare):.2f}",
         "ratio_sqlite": f"{lite.ratio(lite.bare):.2f}",
-        "exponent": f"{exponent:.2f}",
-        "exponent_sqlite": f"{exponent_sqlite:.2f}",
+        "exponent": f"{exponents[0]:.2f}",
+        "exponent_sqlite": f"{exponents_sqlite[0]:.2f}",
+        "exponent_cpu": f"{exponents[1]:.2f}",
+        "exponent_cpu_sqlite": f"{exponents_sqlite[1]:.2f}",
+        "ratio_cpu": f"{pg.cpu_ratio:.2f}",
+        "ratio_cpu_sqlite": f"{lite.cpu_ratio:.2f}",
         "ratio_one": f"{pg.ratio(pg.one):.2f}",
         "ratio_one_sqlite": f"{lite.ratio(lite.one):.2f}",
         "us": f"{statistics.median(pg.planner) / pg.rows * 1e6:.1f}",
