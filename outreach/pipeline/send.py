@@ -38,6 +38,7 @@ SECONDS_A_BATCH = 2.0
 _FEWEST, _MOST = 8, 500
 _IDLE_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
+_LAST_TRIES = 5
 _LONGEST_REST_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
 """How long a worker stays in a lane before it looks whether a lane before it has something due."""
@@ -200,10 +201,18 @@ class Worker:
         return outcomes
 
     def _record(self, claimed: Claimed, outcomes: list[Outcome]) -> None:
-        """The database may be away just now; what the relay said must not be lost, so try until it is written."""
+        """The database may be away just now; what the relay said must not be lost, so try until it is written.
+
+        A worker that was told to stop tries a little longer, then leaves its journal to the reaper.
+        """
+        last_tries = _LAST_TRIES
         while True:
             try:
                 return record_outcomes(self.ctx, self.name, claimed.facts, outcomes)
             except DBAPIError as error:
                 log.warning("pipeline.record", error=type(error).__name__, waiting=len(outcomes))
+                last_tries -= self.stopping.is_set()
+                if not last_tries:
+                    self._is_unsure = True
+                    raise
                 time.sleep(_RETRY_SECONDS)

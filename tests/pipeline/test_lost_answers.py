@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from outreach.mail.transport import Outcome, Result
+from outreach.pipeline import send
 from outreach.pipeline.record import record_outcomes
 from outreach.pipeline.send import Worker
 from outreach.services.context import Context
@@ -85,6 +86,26 @@ def test_a_worker_told_to_stop_over_it_leaves_its_journal_to_the_reaper(
     deaf.is_deaf = False
     assert held(line.ctx) == ("attempted", dying.name, 1)
     assert (dying.journals / f"{dying.name}.journal").exists(), "nobody would know that it was never begun"
+
+
+def test_a_worker_told_to_stop_while_the_database_is_away_ends_and_its_journal_tells(
+    line: Line, world: World, author: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_message(line, world, author)
+    stopped = Worker(line.ctx, line.relay, "bulk")
+    tries = []
+
+    def away(*_: object) -> None:
+        stopped.stopping.set()
+        tries.append(1)
+        raise OperationalError("COMMIT", {}, Exception("the server is away"))
+
+    monkeypatch.setattr(send, "record_outcomes", away)
+    monkeypatch.setattr(send, "_RETRY_SECONDS", 0.0)
+    stopped.run()
+    assert len(tries) == 5
+    assert held(line.ctx) == ("attempted", stopped.name, 1)
+    assert (stopped.journals / f"{stopped.name}.journal").exists(), "nobody would know what the relay said"
 
 
 @pytest.mark.parametrize("result", [Result.PUT_BACK, Result.DEFERRED])
