@@ -70,7 +70,8 @@ def test_a_person_whose_withdrawal_is_under_way_is_left_until_it_is_done(line: L
     if line.ctx.db.is_sqlite:
         return  # its one writer lets nobody claim meanwhile
     with line.ctx.db.transaction() as conn:
-        leaving = conn.execute(select(contact.c.id).order_by(contact.c.id.desc()).limit(1).with_for_update()).scalar_one()
+        last = select(contact.c.id).order_by(contact.c.id.desc()).limit(1)
+        leaving = conn.execute(last.with_for_update()).scalar_one()
         conn.execute(update(consent).where(consent.c.contact == leaving).values(state="withdrawn"))
         assert [line.states(one)[leaving], len(claim_due(line.ctx, "w").ids)] == [("planned", None), 1]
     assert claim_due(line.ctx, "w").ids == []
