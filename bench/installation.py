@@ -105,6 +105,7 @@ class Installation:
 
     def readers(self, count: int) -> None:
         """People who agreed to the topic, each with fields of their own."""
+        self.readers_made = count
         for start in range(0, count, _SLICE):
             people = [self._reader(number) for number in range(start, min(count, start + _SLICE))]
             with self.ctx.db.transaction() as conn:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from bench.installation import Engines, Installation, engines
 from bench.servers import Sink, durable_postgresql, folder, sink, smtp_source
+from bench.stages import stages
 from outreach.pipeline.letters import write_letters
 from outreach.store.schema.campaigns import message
 
@@ -54,14 +55,23 @@ def measure(here: Installation, running: Engines, into: Sink, mails: int, repeat
         before = into.cpu
         run = here.send(here.campaign(), running)
         ratios.append(run.rate / theirs)
+        spent = {
+            "workers": run.worker_cpu,
+            "scheduler": run.scheduler_cpu,
+            "database": run.store_cpu,
+            "sink": into.cpu - before,
+        }
         print(
-            f"  {label}: {run.rate:,.0f}/s beside {theirs:,.0f}/s = {ratios[-1]:.2f}; {len(like)} octets; processor "
-            f"µs a mail: workers {run.worker_cpu / run.mails * 1e6:.0f}, scheduler "
-            f"{run.scheduler_cpu / run.mails * 1e6:.0f}, database {run.store_cpu / run.mails * 1e6:.0f}, sink {(into.cpu - before) / run.mails * 1e6:.0f}; "
-            f"sealed after {run.sealed_seconds / run.seconds:.2f} of the time",
+            f"  {label}: {run.rate:,.0f}/s beside {theirs:,.0f}/s = {ratios[-1]:.2f}; {len(like)} octets; "
+            f"processor µs a mail: {_listed({name: seconds / run.mails * 1e6 for name, seconds in spent.items()})}; sealed after "
+            f"{run.sealed_seconds / run.seconds:.2f} of the time",
             flush=True,
         )
     return ratios
+
+
+def _listed(microseconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.0f}" for name, value in microseconds.items())
 
 
 def main() -> None:
@@ -78,11 +88,12 @@ def main() -> None:
                 continue
             with installed(store, into.port, workers=chosen.workers) as here:
                 here.readers(chosen.mails)
-                with engines(here) as running:
-                    for kind in ("", "rsa") if store == "postgresql" else ("",):
-                        here.sign_with(kind)
-                        name = f"{store}{'_' if kind else ''}{kind}"
+                for kind in ("", "rsa") if store == "postgresql" else ("",):
+                    here.sign_with(kind)
+                    name = f"{store}{'_' if kind else ''}{kind}"
+                    with engines(here) as running:
                         found[name] = measure(here, running, into, chosen.mails, chosen.repeats, name)
+                    print(f"  {name}: a worker's own µs a mail by stage: {_listed(stages(here))}", flush=True)
     for name, ratios in found.items():
         print(f"{name}: median {statistics.median(ratios):.2f}, spread {min(ratios):.2f} to {max(ratios):.2f}")
     middle = {name: statistics.median(ratios) for name, ratios in found.items()}
