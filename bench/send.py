@@ -63,8 +63,8 @@ def measure(here: Installation, running: Engines, into: Sink, mails: int, repeat
         }
         print(
             f"  {label}: {run.rate:,.0f}/s beside {theirs:,.0f}/s = {ratios[-1]:.2f}; {len(like)} octets; "
-            f"processor µs a mail: {_listed({name: seconds / run.mails * 1e6 for name, seconds in spent.items()})}; sealed after "
-            f"{run.sealed_seconds / run.seconds:.2f} of the time",
+            f"processor µs a mail: {_listed({name: seconds / run.mails * 1e6 for name, seconds in spent.items()})}; "
+            f"sealed after {run.sealed_seconds / run.seconds:.2f} of the time",
             flush=True,
         )
     return ratios
