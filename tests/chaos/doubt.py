@@ -67,9 +67,3 @@ class Doubts:
             if count > (most := self.witness.open_at(kill.slot, kill.before)):
                 found.append(f"the kill of {kill.name} left {count} unknown over {most} open connections")
         return found
-
-    @property
-    def connections(self) -> int:
-        """The most connections any killed worker had open."""
-        workers = [kill for kill in self.kills if kill.slot is not None]
-        return max((self.witness.open_at(kill.slot or 0, kill.before) for kill in workers), default=0)

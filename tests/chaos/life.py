@@ -81,7 +81,7 @@ class Life:
             (self._withdraw, 0.25),
             (self._ask, 0.25),
             (self._pause, 0.05),
-            (self._cancel, 0.008),
+            (self._cancel, 0.004),
         )
         while not self.over.wait(_STEP_SECONDS):
             for act, chance in acts:

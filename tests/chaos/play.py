@@ -41,7 +41,7 @@ _WORDS: dict[Engine, tuple[tuple[str, int | None], ...]] = {
 """What runs, each on which of the sink's ports; of the distributed engine's, every other one on the second host."""
 
 _WEIGHTS = {"engine": 5.0, "worker": 5.0, "scheduler": 2.0, "postgresql": 3.0, "rabbitmq": 2.0}
-_KILLS_AN_ACT, _LAST_KILLS = 17, 4
+_KILLS_AN_ACT, _LAST_KILLS = 17, 3
 _MOVES = (31 * MINUTE, 8 * DAY, 61 * MINUTE, 31 * MINUTE, 8 * DAY)
 _UNSETTLED = "('planned', 'attempted', 'waiting')"
 _PATIENCE_SECONDS = 120.0
@@ -231,7 +231,7 @@ class Play:
         if not due:
             return None
         waiting = due.pop("waiting", None)
-        return max(min(due.values()) - now, 0) + MINUTE if due else 2 * DAY if waiting else None
+        return max(min(due.values()) - now, 0) + MINUTE if due else 8 * DAY if waiting else None
 
     def _compare(self) -> Tally:
         verdict = Verdict(

@@ -18,7 +18,18 @@ GRACE = 2.0
 
 _CLOCK = 0.25
 _NAMED = ("duplicates", "lost", "unknown", "unknown_limit", "over_cap", "unaudited")
-_MORE = ("again", "false_unknown", "after_withdrawal", "after_halt", "sent", "withheld", "failed", "cut", "asked_again")
+_MORE = (
+    "again",
+    "false_unknown",
+    "after_withdrawal",
+    "after_halt",
+    "sent",
+    "withheld",
+    "failed",
+    "cut",
+    "gap_ms",
+    "asked_again",
+)
 
 
 @dataclass
@@ -52,7 +63,8 @@ class Tally:
 
     @property
     def is_clean(self) -> bool:
-        return not self.faults and self.numbers["unknown"] <= self.numbers["unknown_limit"]
+        """What the sink itself cut no kill explains, so it does not count against the limit."""
+        return not self.faults and self.numbers["unknown"] - self.numbers["cut"] <= self.numbers["unknown_limit"]
 
 
 @dataclass
@@ -168,8 +180,9 @@ class Verdict:
         for fault in doubts.beyond():
             self.tally.fault("false_unknown", fault)
         workers = sum(1 for kill in self.kills if kill.slot is not None)
-        self.tally.numbers["unknown_limit"] = workers * doubts.connections
+        self.tally.numbers["unknown_limit"] = workers * self.witness.connections
         self.tally.numbers["cut"] = doubts.cut
+        self.tally.numbers["gap_ms"] = round(1000 * max(doubts.gaps, default=0))
 
     def _nobody_over_cap(self) -> None:
         mailboxes = {person.to: person.mailbox for person in self.people}

@@ -50,8 +50,10 @@ class Witness:
         """How many connections of this worker stood open."""
         return sum(1 for whose, start, end in self.spans if whose == slot and start <= instant <= end)
 
-    def taken(self) -> Iterator[Deal]:
-        return (deal for deal in self.deals if deal.takes)
+    @property
+    def connections(self) -> int:
+        """The most connections any worker had open at once."""
+        return max((self.open_at(slot, start) for slot, start, _ in self.spans), default=0)
 
 
 class _Reader:
