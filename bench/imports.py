@@ -36,7 +36,7 @@ from outreach.store.schema.people import contact, contact_key, mailbox
 from tests.factories import World
 
 _FILLED = (mailbox, contact, contact_key, consent, consent_event, audit_entry, audit_pending)
-_SLICE = 1000
+_SLICE = 500
 _DOMAINS = ("gmail.com", "example.org", "outlook.com", "northfield.example", "yahoo.com")
 
 Copies = Callable[[], Context]

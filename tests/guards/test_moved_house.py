@@ -83,7 +83,7 @@ def test_the_command_says_what_it_moved_and_what_to_do_next(move: Move) -> None:
 def test_a_second_copy_over_the_first_is_refused(move: Move, empty_url: str) -> None:
     again = Installation(move.source.settings.instance.parent).ask("store", "copy", empty_url)
     assert again.returncode == 2
-    assert again.stderr == "outreach: target: it is not empty: there are rows in audit_entry\n"
+    assert again.stderr == "outreach: target: it is not empty: there are rows in attempt\n"
 
 
 def test_every_box_opens_to_what_it_held(move: Move) -> None:
