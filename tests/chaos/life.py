@@ -34,7 +34,7 @@ the cap, and waits for it to open.
 """
 
 _STEP_SECONDS = 0.25
-_LATER_DAYS = 30
+_LATER_DAYS = 12
 _PAUSE_SECONDS = 5.0
 _CLIENT = Client("203.0.113.25", "Chaos")
 

@@ -41,7 +41,7 @@ _WORDS: dict[Engine, tuple[tuple[str, int | None], ...]] = {
 """What runs, each on which of the sink's ports; of the distributed engine's, every other one on the second host."""
 
 _WEIGHTS = {"engine": 5.0, "worker": 5.0, "scheduler": 2.0, "postgresql": 3.0, "rabbitmq": 2.0}
-_KILLS_AN_ACT, _LAST_KILLS = 17, 3
+_KILLS_AN_ACT = 17
 _MOVES = (31 * MINUTE, 8 * DAY, 61 * MINUTE, 31 * MINUTE, 8 * DAY)
 _UNSETTLED = "('planned', 'attempted', 'waiting')"
 _PATIENCE_SECONDS = 120.0
@@ -169,7 +169,7 @@ class Play:
             living = aside.submit(self.life.run)
             try:
                 for number in range(kills):
-                    self.life.is_feeding = number < max(kills - _LAST_KILLS, 1)
+                    self.life.is_feeding = number < kills - kills // 3
                     self._wait(self.dice.uniform(*self.plan.interval))
                     self.keeper.kill(self._victim())
                     assert not living.done(), living.exception()

@@ -46,19 +46,7 @@ class Tally:
 
     def line(self, **more: object) -> str:
         """The last line of the proof."""
-        named = ("duplicates", "lost", "unknown", "unknown_limit", "over_cap", "unaudited")
-        rest = (
-            "again",
-            "false_unknown",
-            "after_withdrawal",
-            "after_halt",
-            "sent",
-            "withheld",
-            "failed",
-            "cut",
-            "asked_again",
-        )
-        pairs = [("kills", self.kills), *((name, self.numbers[name]) for name in (*named, *rest)), *more.items()]
+        pairs = [("kills", self.kills), *((name, self.numbers[name]) for name in (*_NAMED, *_MORE)), *more.items()]
         return "chaos " + " ".join(f"{name}={value}" for name, value in pairs)
 
     @property
