@@ -8,7 +8,7 @@ from tests.chaos.parts import Kill
 from tests.chaos.tables import Line
 from tests.chaos.witness import Deal, Witness
 
-SLACK = 1.0
+SLACK = 0.5
 """Seconds a living worker may need, on a busy machine, to read a reply that has arrived and to write it down."""
 
 
