@@ -101,11 +101,14 @@ class Worker:
         With nothing due it waits for `nudged` to be set, at most `idle_seconds`.
         """
         nudged = nudged or threading.Event()
-        reap_dead(self.ctx, self.journals)
+        has_reaped = False
         journal = WorkerJournal(self.journals, self.name)
         try:
             while not self.stopping.is_set():
                 try:
+                    if not has_reaped:
+                        reap_dead(self.ctx, self.journals)
+                        has_reaped = True
                     busy = self.round(journal)
                 except DBAPIError as error:
                     log.warning("pipeline.database", error=type(error).__name__)
