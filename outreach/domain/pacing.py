@@ -167,7 +167,7 @@ def slow_down(pace: Pace, limits: Limits, now: int, accepted: int, refused: int,
     tried = accepted + refused
     base = rate_of(pace, limits, now) or max(_FIRST, tried * _COST // BURST)
     share = base * (accepted + 4) // (tried + 8)
-    rate = min(base, max(SLOWEST, base // 8, min(share, base * 7 // 10)))
+    rate = min(base, FASTEST, max(SLOWEST, base // 8, min(share, base * 7 // 10)))
     rest = min(_FIRST_REST << min(pace.strikes, 20), LONGEST_REST)
     until = now + rest
     free = max(pace.free, until + _burst(rate) - _cost(1, rate))
