@@ -25,7 +25,10 @@ from outreach.store.schema.campaigns import campaign
 from outreach.store.unfinished import finish
 
 SLICE = 5000
-"""Mailboxes a transaction, so that the web never waits long for SQLite."""
+"""People a transaction."""
+
+SLICE_ON_SQLITE = 2500
+"""There nobody else can write meanwhile, so the web must not wait long."""
 
 
 def begin_due(ctx: Context) -> int:
@@ -60,12 +63,13 @@ def plan_next(ctx: Context) -> bool:
         )
         if plan is None:
             return False
-        _plan_slice_of(conn, ctx.db.now(conn), dict(plan))
+        size = min(SLICE, SLICE_ON_SQLITE) if ctx.db.is_sqlite else SLICE
+        _plan_slice_of(conn, ctx.db.now(conn), dict(plan), size)
         return True
 
 
-def _plan_slice_of(conn: Connection, now: int, plan: Mapping[str, Any]) -> None:
-    part = next_slice(conn, plan, SLICE)
+def _plan_slice_of(conn: Connection, now: int, plan: Mapping[str, Any], size: int) -> None:
+    part = next_slice(conn, plan, size)
     if part is None:
         conn.execute(update(campaign).where(campaign.c.id == plan["id"]).values(planned=now))
         record(conn, now, Entry(kind="campaign.planned", actor="engine", campaign=plan["ref"]))
