@@ -20,12 +20,14 @@ from outreach.mail import dkim
 from outreach.mail.content import prepare
 from outreach.services.context import Context, open_context
 from outreach.store.boxes import ContactKeys
+from outreach.store.bulk import analyse
 from outreach.store.migrate import upgrade
 from outreach.store.newcomers import Newcomer, ensure_contacts
 from outreach.store.schema.audit import audit_pending
 from outreach.store.schema.campaigns import campaign, content, message
 from outreach.store.schema.consents import consent
 from outreach.store.schema.organisation import cap, sender
+from outreach.store.schema.people import contact
 from tests.factories import World
 
 _SLICE = 2000
@@ -118,6 +120,8 @@ class Installation:
                     for person in made.values()
                 ]  # fmt: skip
                 conn.execute(insert(consent), rows)
+        with self.ctx.db.transaction() as conn:
+            analyse(conn, contact, consent)  # as an import does
 
     def _reader(self, number: int) -> Newcomer:
         fields = {"name": f"Reader {number} Lindqvist", "town": f"Town {number % 97}", "club": "Garden Society"}

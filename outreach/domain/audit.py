@@ -15,7 +15,7 @@ from outreach.domain.errors import AuditError
 
 TILE = 256
 HASH = 32
-_quoted = json.JSONEncoder(ensure_ascii=False).encode
+_quoted = json.encoder.encode_basestring  # what JSONEncoder(ensure_ascii=False) makes of a string
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 Subtree = Callable[[int, int], bytes]

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 
 from outreach.mail import dkim, quoted
+from outreach.mail.lines import Smooth, is_smooth
 from outreach.mail.quoted import Gap, Part
 
 # "=" never stands before "_" in quoted-printable text, so no part can hold the boundary (RFC 2045 §6.7).
@@ -45,6 +46,10 @@ class Skeleton:
             else:
                 pieces[-1] += part
         self._start, *self._body = pieces
+        self._is_smooth = is_smooth(b"x".join(pieces))
+        self._never_empty = [
+            key for place, key in self._gaps if pieces[place + 2][:1] == b"." and pieces[place][-1:] in {b"", b"\n"}
+        ]  # else the dot behind it would be the first of its line
         self._signing = dkim.Signing(signers, fields) if signers else None
         self._start_hash = hashlib.sha256(self._start)
 
@@ -65,7 +70,15 @@ class Skeleton:
             whole_hash = self._start_hash.copy()
             whole_hash.update(rest)
             signatures = self._signing.sign(varying, whole_hash.digest(), second)
-        return b"".join((signatures, *head, b"\r\n", self._start, rest))
+        header = b"".join((signatures, *head))
+        whole = b"".join((header, b"\r\n", self._start, rest))
+        return Smooth(whole) if self._is_smooth and self._stay_smooth(values) and is_smooth(header) else whole
+
+    def _stay_smooth(self, values: Sequence[bytes]) -> bool:
+        """Whether these bring no line break, and no dot to the beginning of a line."""
+        if any(b"\n" in one or b"\r" in one or one.startswith(b".") for one in values):
+            return False
+        return all(values[key] for key in self._never_empty)
 
 
 def _part(parts: Sequence[Part]) -> list[bytes | Gap]:

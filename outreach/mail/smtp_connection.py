@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol
 
+from outreach.mail.lines import stuffed
 from outreach.mail.replies import Reply, judge
 from outreach.mail.smtp_batch import Batch, Flight
 from outreach.mail.smtp_opening import Timeouts
 from outreach.mail.smtp_wire import RelayError, Wire
-from outreach.mail.smtp_words import Envelopes, UnfitError, stuffed
+from outreach.mail.smtp_words import Envelopes, UnfitError
 from outreach.mail.transport import Outcome, Result
 
 _BIG = 65_536  # larger bodies are out before their final dot is written

@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from outreach.config import Relay
+from outreach.mail.lines import stuffed
 from outreach.mail.replies import Reply, judge
 from outreach.mail.smtp_batch import Flight, deferred, elsewhere, put_back
 from outreach.mail.smtp_health import BARREN, Health
 from outreach.mail.smtp_opening import Timeouts, brief, tls_context
 from outreach.mail.smtp_queue import Queue
 from outreach.mail.smtp_wire import LostError, RelayError
-from outreach.mail.smtp_words import Envelopes, UnfitError, stuffed
+from outreach.mail.smtp_words import Envelopes, UnfitError
 from outreach.mail.transport import Outcome, Result
 
 _LOST = "The connection to the relay was lost."

@@ -1,13 +1,10 @@
-"""What we say of one mail: its envelope as commands (RFC 5321, 1870, 3461, 6152, 6531), its content dot-stuffed."""
+"""What we say of one mail before its content: its envelope as commands (RFC 5321, 1870, 3461, 6152, 6531)."""
 
 import re
 from collections.abc import Mapping
 
 from outreach.mail.transport import Parcel
 
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
-_BARE_CR_OR_DOT = re.compile(rb"\r(?:\n\.|[^\n])")
-_BARE_LF = re.compile(rb"\n(?<!\r\n)")
 _SAFE = re.compile(r"[^\x00-\x20\x7f<>@]+@[^\x00-\x20\x7f<>@]+")
 _XTEXT = re.compile(r"[^!-*,-<>-~]")
 _MESSAGE_ID = re.compile(rb"^message-id:\s*<([!-;=?-~]{1,90})>", re.IGNORECASE | re.MULTILINE)
@@ -63,16 +60,3 @@ def _envelope_id(data: bytes) -> str:
 def xtext(text: str) -> str:
     """ASCII as RFC 3461 §4 writes it: `+`, `=` and what is not printable as +HH."""
     return _XTEXT.sub(lambda found: f"+{ord(found[0]):02X}", text)
-
-
-def stuffed(data: bytes) -> bytes:
-    """`data` as it goes over the wire: CRLF only, leading dots doubled (RFC 5321 §4.5.2), one CRLF at the end.
-
-    Bare CR or LF would let what one server reads as text be a command to the next ("SMTP smuggling").
-    """
-    if _BARE_CR_OR_DOT.search(data) or _BARE_LF.search(data) or not data.endswith(b"\r\n"):
-        data = _BARE.sub(b"\r\n", data)
-        if not data.endswith(b"\r\n"):
-            data += b"\r\n"
-        data = data.replace(b"\r\n.", b"\r\n..")
-    return b"." + data if data.startswith(b".") else data

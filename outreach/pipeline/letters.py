@@ -123,27 +123,28 @@ def _write_each(letters: Letters, rows: Iterable[Row[Any]], write: Callable[[Row
 
 
 def _write_campaign(desk: _Campaigns, row: Row[Any]) -> tuple[str, Parcel]:
-    if row.wrapped is None:
+    identity, ref, contact, content, text, code, locale, provider, address_box, fields_box, kek, wrapped = row
+    if wrapped is None:
         raise OutreachError("the person was erased")
-    desk.keys.unwrap(row.contact, row.kek, row.wrapped)
-    address = desk.keys.text(row.contact, row.address_box)
+    desk.keys.unwrap(contact, kek, wrapped)
+    address = desk.keys.text(contact, address_box)
     if address is None:
         raise OutreachError("the person was erased")
-    kind = row.content, row.text, row.locale
+    kind = content, text, locale
     press = desk.forms.get(kind)
     if press is None:
         press = desk.forms[kind] = _press(desk, *kind)
     issue = desk.ctx.tokens.issue
     data = press.form.write(
         address,
-        message_id(row.ref, press.domain),
+        message_id(ref, press.domain),
         desk.now,
-        why=issue(Purpose.WHY, row.ref, desk.now),
-        stop=issue(Purpose.STOP, row.ref, desk.now),
-        reference=_grouped(row.code),
-        fields=reader_fields(desk.keys.facts(row.contact, row.fields_box)),
+        why=issue(Purpose.WHY, ref, desk.now),
+        stop=issue(Purpose.STOP, ref, desk.now),
+        reference=_grouped(code),
+        fields=reader_fields(desk.keys.facts(contact, fields_box)),
     )
-    return press.relay, Parcel(row.id, press.mail_from, address, data, desk.decided_at, row.provider)
+    return press.relay, Parcel(identity, press.mail_from, address, data, desk.decided_at, provider)
 
 
 def _press(desk: _Campaigns, content: int, promise: int | None, locale: str) -> _Press:

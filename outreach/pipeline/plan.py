@@ -31,6 +31,10 @@ SLICE_ON_SQLITE = 2500
 """There nobody else can write meanwhile, so the web must not wait long."""
 
 
+FIRST_SLICE = 1000
+"""The first of a campaign, so that sending begins while the rest is planned."""
+
+
 def begin_due(ctx: Context) -> int:
     """Move scheduled campaigns whose time has come to sending. Returns how many."""
     with ctx.db.transaction() as conn:
@@ -63,7 +67,8 @@ def plan_next(ctx: Context) -> bool:
         )
         if plan is None:
             return False
-        size = min(SLICE, SLICE_ON_SQLITE) if ctx.db.is_sqlite else SLICE
+        most = SLICE_ON_SQLITE if ctx.db.is_sqlite else SLICE
+        size = most if plan["cursor"] else min(most, FIRST_SLICE)
         _plan_slice_of(conn, ctx.db.now(conn), dict(plan), size)
         return True
 

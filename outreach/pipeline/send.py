@@ -35,7 +35,7 @@ Lanes = Literal["express", "bulk"]
 SECONDS_A_BATCH = 2.0
 """A batch is what the relay takes in two seconds at its present pace: no decision grows older than that unused."""
 
-_FEWEST, _MOST = 8, 500
+_FEWEST, _MOST = 8, 1000
 _IDLE_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
 _LAST_TRIES = 5

@@ -18,7 +18,10 @@ from outreach.services.context import Context
 from outreach.services.import_report import Report
 from outreach.services.import_slices import Intake
 from outreach.store.audit import Entry, record
+from outreach.store.bulk import analyse
 from outreach.store.schema.audit import audit_entry
+from outreach.store.schema.consents import consent
+from outreach.store.schema.people import contact
 
 _REHEARSAL_LASTS = 86_400_000_000
 _BLOCK = 1 << 20
@@ -99,6 +102,8 @@ def apply_import(ctx: Context, actor: Actor, files: Import) -> Report:
     for people in intake.people(files.rows_file):
         with ctx.db.transaction() as conn:
             intake.store(conn, people)
+    with ctx.db.transaction() as conn:
+        analyse(conn, contact, consent)
     _note(ctx, actor, report)
     return report
 

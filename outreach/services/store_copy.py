@@ -19,6 +19,7 @@ from outreach.services.context import Context
 from outreach.services.verify import verify
 from outreach.store import copying
 from outreach.store.audit_log import newest_point
+from outreach.store.bulk import analyse
 from outreach.store.database import Database
 from outreach.store.migrate import upgrade
 
@@ -140,7 +141,7 @@ def _fill(reading: Connection, writing: Connection, say: Say) -> None:
         with _saying(f"{table.name}: the target did not take its rows, and is still empty"):
             count = copying.put(writing, table, _read(reading, table))
             copying.go_on_from(writing, table, copying.last_id(reading, table))
-            copying.analyse(writing, table)
+            analyse(writing, table)
         say(f"  {table.name}: copied, rows: {count:,}")
 
 

@@ -40,6 +40,8 @@ def record(connection: Connection, at: int, *entries: Entry) -> None:
         return
     ids = next_ids(connection, audit_entry, len(entries))
     nonces = secrets.token_bytes(16 * len(entries))
+    bodies = {id(entry.body): entry.body for entry in entries}  # those that share one share what is written of it
+    written = {which: _body(body) for which, body in bodies.items()}
     rows = [
         (
             identity,
@@ -51,7 +53,7 @@ def record(connection: Connection, at: int, *entries: Entry) -> None:
             entry.topic,
             entry.campaign,
             entry.message,
-            _body(entry),
+            written[id(entry.body)],
         )
         for place, (identity, entry) in enumerate(zip(ids, entries, strict=True))
     ]
@@ -80,8 +82,8 @@ def record_selected(connection: Connection, at: int, entries: str, params: Mappi
     )
 
 
-def _body(entry: Entry) -> str:
-    body = _canonical(entry.body)
-    if len(body) > _LONGEST_BODY:
+def _body(body: Mapping[str, Any]) -> str:
+    written = _canonical(dict(body))
+    if len(written) > _LONGEST_BODY:
         raise InvalidInputError("This is too long to keep in the log. Shorten the reason; nothing was changed.")
-    return body
+    return written

@@ -143,7 +143,7 @@ def leaf_hashes(connection: Connection, start: int, end: int) -> list[bytes]:
         .where(audit_leaf.c.position >= start, audit_leaf.c.position < end)
         .order_by(audit_leaf.c.position)
     )
-    return list(connection.execute(query).scalars())
+    return list(connection.execute(query).scalars().all())
 
 
 def _tile_hashes(connection: Connection, level: int, number: int) -> list[bytes]:

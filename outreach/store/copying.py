@@ -131,12 +131,6 @@ def go_on_from(connection: Connection, table: Table, last: int) -> None:
     )
 
 
-def analyse(connection: Connection, table: Table) -> None:
-    """Tell PostgreSQL's planner what the table holds now, rather than whenever autovacuum comes by."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"ANALYZE {_name(connection, table)}"))
-
-
 def _put_postgresql(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
     driver: Any = connection.connection.dbapi_connection
     statement = f"COPY {_name(connection, table)} ({_columns(connection, table)}) FROM STDIN"

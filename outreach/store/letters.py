@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, select, text
 from outreach.store.schema.consents import consent_text
 from outreach.store.schema.organisation import controller, sender
 
-# Campaign mail and its tests, the many: no more than differs from reader to reader.
+# Campaign mail and its tests, the many: no more than differs from reader to reader, in the order it is taken apart in.
 _CAMPAIGN = """
     SELECT x.id, x.ref, x.contact, x.content, cs.text, c.code, c.locale, c.provider, c.address_box, c.fields_box,
       k.kek, k.wrapped
@@ -65,8 +65,8 @@ _ASKED = text(
 def campaign_letters(connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
     """A row for each of these messages that a campaign wrote: its reader, their key, the text they agreed to."""
     if connection.dialect.name == "sqlite":
-        return list(connection.execute(_CAMPAIGN_SQLITE, {"ids": json.dumps(list(ids))}))
-    return list(connection.execute(_CAMPAIGN_POSTGRESQL, {"ids": list(ids)}))
+        return list(connection.execute(_CAMPAIGN_SQLITE, {"ids": json.dumps(list(ids))}).all())
+    return list(connection.execute(_CAMPAIGN_POSTGRESQL, {"ids": list(ids)}).all())
 
 
 def contents(connection: Connection, ids: Collection[int]) -> dict[int, Row[Any]]:

@@ -16,6 +16,7 @@ from outreach.domain.errors import InvalidInputError
 from outreach.mail import quoted
 from outreach.mail.compose import Envelope, Form, compose, dress
 from outreach.mail.content import Filled, Prepared, fill, prepare
+from outreach.mail.lines import Smooth, is_smooth, stuffed
 from outreach.mail.quoted import Gap
 from tests.mail.perl import PARSE, Perl
 from tests.mail.test_compose import (
@@ -55,6 +56,8 @@ BEYOND_FIELDS = prepare(
     "For {{ a | upcase }}", "", "{% if a %}Dear {{ a }}{% endif %}\n\nText\n\n{% if b %}{{ b }}{% endif %}"
 )
 
+PLAIN = (TWICE, {"a": "reader", "b": "you"})
+
 HOSTILE = [
     "", " ", "=", "==", "=20", ".", "..", "\r\n.\r\n", "From me", "--=_outreach--", "a\r\n\r\n--=_outreach", "\0",
     "trailing  ", "tab\t", "🎉" * 30, "e\u0301", "\u2028", "\ud800", "<b>", '"&\'', "{{ a }}", "<!--footer-->", "-- ",
@@ -80,6 +83,23 @@ def letter(prepared: Prepared, fields: Mapping[str, str]) -> bytes:
 def words(prepared: Prepared, fields: Mapping[str, str]) -> Filled:
     """What it should say: the plain way, which quotes nothing."""
     return dress(fill(prepared, fields), SENDER.name, SIGNED_BY)
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(
+        [EVERYWHERE, ONLY_THE_FOOTER, TWICE, BEYOND_FIELDS, prepare("{{ a }}", "", ".{{ a }}\n\n{{ b }}.{{ a }}")]
+    ),
+    FIELDS,
+)
+@example(PLAIN[0], PLAIN[1])
+def test_what_is_said_to_be_smooth_is(prepared: Prepared, fields: Mapping[str, str]) -> None:
+    written = letter(prepared, fields)
+    if isinstance(written, Smooth):
+        assert is_smooth(bytes(written))
+    else:
+        assert (prepared, fields) != PLAIN, "a plain letter need not be looked through"
+    assert stuffed(written) == stuffed(bytes(written))
 
 
 @pytest.fixture(scope="module")

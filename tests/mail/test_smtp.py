@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from outreach.config import Relay
+from outreach.mail.lines import stuffed
 from outreach.mail.smtp_opening import Timeouts
-from outreach.mail.smtp_words import stuffed
 from outreach.mail.transport import Outcome, Result
 from tests.mail.relays import DROP, PATIENT, STALL, Diary, by_id, free_port, handing, parcel, scripted
 
