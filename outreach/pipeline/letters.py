@@ -123,7 +123,7 @@ def _write_each(letters: Letters, rows: Iterable[Row[Any]], write: Callable[[Row
 
 
 def _write_campaign(desk: _Campaigns, row: Row[Any]) -> tuple[str, Parcel]:
-    identity, ref, contact, content, text, code, locale, provider, address_box, fields_box, kek, wrapped = row
+    identity, ref, contact, content, text, code, locale, provider, address_box, fields_box, kek, wrapped = tuple(row)
     if wrapped is None:
         raise OutreachError("the person was erased")
     desk.keys.unwrap(contact, kek, wrapped)
