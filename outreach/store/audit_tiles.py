@@ -124,6 +124,11 @@ def add_publication(connection: Connection, size: int, at: int) -> None:
     connection.execute(insert(publication).values(size=size, at=at))
 
 
+def is_published(connection: Connection, size: int) -> bool:
+    """Whether the checkpoint of just this size was published."""
+    return connection.execute(select(publication.c.size).where(publication.c.size == size)).first() is not None
+
+
 def published_points(connection: Connection, limit: int) -> Sequence[Row[tuple[int, int]]]:
     """The newest publications, newest first: size, at."""
     query = select(publication.c.size, publication.c.at).order_by(publication.c.size.desc()).limit(limit)

@@ -9,6 +9,7 @@ import secrets
 from sqlalchemy import Connection
 
 from outreach.domain.audit import TILE
+from outreach.domain.errors import AuditError
 from outreach.domain.padding import KIND, padding
 from outreach.services.context import Context
 from outreach.services.seal import BATCH, seal
@@ -31,29 +32,33 @@ def newest(conn: Connection) -> SealedPoint | None:
 def publish(ctx: Context, epoch: int) -> int | None:
     """Publish what came since the last time, once `log_publish_minutes` have passed; as the leader of `epoch`.
 
-    Seals all that waits. Returns the size published, None when nothing was due. Never beside another `seal` of the
-    same leader. Raises AuditError as `seal` does.
+    Seals what waits. Returns the size published, None when nothing was due. Never beside another `seal` of the same
+    leader. Raises AuditError as `seal` does.
     """
     if not _is_due(ctx):
         return None
     size = _pad(ctx)
-    while (sealed := seal(ctx, epoch, limit=min(BATCH, size - _sealed(ctx)))) is not None and sealed.size < size:
-        pass
+    while missing := size - _sealed(ctx):
+        if missing < 0 or seal(ctx, epoch, limit=min(BATCH, missing)) is None:
+            raise AuditError("Somebody else worked on the log meanwhile. Nothing was published.")
     with ctx.db.transaction() as conn:
         audit_log.fence(conn, epoch)
+        point = audit_log.point_at(conn, size)
+        if point is None or point.note is None:
+            raise AuditError("Only a signed checkpoint can be published. Nothing was published.")
         audit_tiles.add_publication(conn, size, ctx.db.now(conn))
     return size
 
 
 def _is_due(ctx: Context) -> bool:
-    """Whether the time is up and something was written: padding alone is nothing new."""
+    """Whether the time is up and something was written: padding is sealed and shown at once, and so nothing new."""
     with ctx.db.reading() as conn:
         last = audit_tiles.newest_published(conn)
+        if last is not None and ctx.db.now(conn) < last[1] + ctx.settings.log_publish_minutes * MINUTE:
+            return False
         point = audit_log.newest_point(conn)
-        is_new = bool(audit_log.pending_entries(conn, 1)) or (point.size if point else 0) > (last[0].size if last else 0)
-        return is_new and (
-            last is None or ctx.db.now(conn) >= last[1] + ctx.settings.log_publish_minutes * MINUTE
-        )
+        shown = last[0].size if last else 0
+        return audit_log.is_pending(conn) or (point.size if point else 0) > shown
 
 
 def _pad(ctx: Context) -> int:
