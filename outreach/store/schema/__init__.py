@@ -1,6 +1,6 @@
 """Every table, by what it is about. Import this to have `metadata` complete."""
 
-from outreach.store.schema import audit, campaigns, consents, members, organisation, pacing, people, tally
+from outreach.store.schema import audit, campaigns, consents, members, organisation, pacing, people, receipts, tally
 from outreach.store.schema.columns import metadata, random_ref
 
 APPEND_ONLY = (
@@ -11,6 +11,7 @@ APPEND_ONLY = (
     "audit_tile",
     "checkpoint",
     "checkpoint_note",
+    "former_controller",
 )
 """Tables that refuse UPDATE, DELETE, REPLACE and TRUNCATE by trigger, on both databases."""
 
@@ -25,5 +26,6 @@ __all__ = [
     "pacing",
     "people",
     "random_ref",
+    "receipts",
     "tally",
 ]
