@@ -1,6 +1,18 @@
 """Every table, by what it is about. Import this to have `metadata` complete."""
 
-from outreach.store.schema import audit, campaigns, consents, members, organisation, pacing, people, receipts, tally
+from outreach.store.schema import (
+    audit,
+    campaigns,
+    consents,
+    members,
+    organisation,
+    pacing,
+    people,
+    receipts,
+    rights,
+    tally,
+    transparency,
+)
 from outreach.store.schema.columns import metadata, random_ref
 
 APPEND_ONLY = (
@@ -11,6 +23,10 @@ APPEND_ONLY = (
     "audit_tile",
     "checkpoint",
     "checkpoint_note",
+    "register_note",
+    "audit_node",
+    "publication",
+    "witnessed",
     "former_controller",
 )
 """Tables that refuse UPDATE, DELETE, REPLACE and TRUNCATE by trigger, on both databases."""
@@ -20,6 +36,7 @@ __all__ = [
     "audit",
     "campaigns",
     "consents",
+    "desk",
     "members",
     "metadata",
     "organisation",
@@ -27,5 +44,7 @@ __all__ = [
     "people",
     "random_ref",
     "receipts",
+    "rights",
     "tally",
+    "transparency",
 ]

@@ -1,14 +1,22 @@
 """The officer's desk: a function an area, each with its own tables."""
 
+import hashlib
+
 import sqlalchemy as sa
 from alembic import op
+
+from outreach.store.append_only import protect
 
 revision = "0004"
 down_revision = "0003"
 
+_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
+    _log()
     _receipts()
+    _desk()
 
 
 def _receipts() -> None:
@@ -34,3 +42,140 @@ def _receipts() -> None:
         sa.UniqueConstraint("message", name=op.f("uq_receipt_mail_message")),
     )
     op.create_index(op.f("ix_receipt_mail_event"), "receipt_mail", ["event"])
+
+
+def _desk() -> None:
+    """Sums of the log, rulings on unknown outcomes, saved searches, the register's notes; indexes to search the log."""
+    op.create_table(
+        "log_figure",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("topic", sa.LargeBinary(16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_log_figure")),
+        sa.UniqueConstraint(
+            "day", "kind", "topic", "reason", "provider", name=op.f("uq_log_figure_day_kind_topic_reason_provider")
+        ),
+    )
+    op.create_table(
+        "log_counted",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("size", _ID, nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_log_counted_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_log_counted")),
+    )
+    op.create_table(
+        "unknown_ruling",
+        sa.Column("message", _ID, autoincrement=False, nullable=False),
+        sa.Column("ruling", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("ruling IN ('arrived','lost','left')", name=op.f("ck_unknown_ruling_ruling")),
+        sa.PrimaryKeyConstraint("message", name=op.f("pk_unknown_ruling")),
+    )
+    op.create_table(
+        "saved_search",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("staff", _ID, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("asked", sa.Text(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["staff"], ["staff.id"], name=op.f("fk_saved_search_staff_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_search")),
+        sa.UniqueConstraint("ref", name=op.f("uq_saved_search_ref")),
+    )
+    op.create_index(op.f("ix_saved_search_staff"), "saved_search", ["staff"])
+    op.create_table(
+        "register_note",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("section", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_register_note")),
+        sa.UniqueConstraint("section", "version", name=op.f("uq_register_note_section_version")),
+    )
+    protect(op.get_bind(), ("register_note",))
+    _index_the_log()
+
+
+def _index_the_log() -> None:
+    op.drop_index("ix_audit_entry_actor", "audit_entry")
+    op.create_index("ix_audit_entry_at", "audit_entry", ["at"])
+    for column, which in (("actor", sa.text("actor != 'engine'")), ("campaign", sa.text("campaign IS NOT NULL"))):
+        name = f"ix_audit_entry_{column}_at"
+        op.create_index(name, "audit_entry", [column, "at"], sqlite_where=which, postgresql_where=which)
+
+
+def _log() -> None:
+    """Hashes above the leaves, made from the tiles there are; what is published, and who took it."""
+    op.create_table(
+        "audit_node",
+        sa.Column("level", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", _ID, autoincrement=False, nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("level", "number", name=op.f("pk_audit_node")),
+    )
+    op.create_table(
+        "publication",
+        sa.Column("size", _ID, autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["size"], ["checkpoint.size"], name=op.f("fk_publication_size_checkpoint")),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_publication")),
+    )
+    op.create_table(
+        "witness",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=True),
+        sa.Column("due", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("trouble", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_witness")),
+        sa.UniqueConstraint("name", name=op.f("uq_witness_name")),
+    )
+    op.create_table(
+        "witnessed",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("witness", sa.Text(), nullable=False),
+        sa.Column("size", _ID, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("cosignature", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["size"], ["checkpoint.size"], name=op.f("fk_witnessed_size_checkpoint")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_witnessed")),
+    )
+    op.create_index("ix_witnessed_size", "witnessed", ["size"])
+    op.create_index("ix_witnessed_witness", "witnessed", ["witness", "size"])
+    _fill_nodes()
+
+
+def _fill_nodes() -> None:
+    """The root of every full tile, level by level, a thousand tiles at a time."""
+    connection = op.get_bind()
+    page = sa.text(
+        "SELECT number, hashes FROM audit_tile WHERE level = :level AND number > :last ORDER BY number LIMIT 1000"
+    )
+    put = sa.text("INSERT INTO audit_node (level, number, hash) VALUES (:level, :number, :hash)")
+    level, last = 0, -1
+    while True:
+        rows = connection.execute(page, {"level": level, "last": last}).all()
+        if rows:
+            nodes = [{"level": level + 1, "number": row.number, "hash": _root(row.hashes)} for row in rows]
+            connection.execute(put, nodes)
+            last = rows[-1].number
+        elif last < 0:
+            return
+        else:
+            level, last = level + 1, -1
+
+
+def _root(packed: bytes) -> bytes:
+    """RFC 6962 §2.1 over 32-byte hashes, a power of two of them."""
+    while len(packed) > 32:
+        packed = b"".join(hashlib.sha256(b"\x01" + packed[at : at + 64]).digest() for at in range(0, len(packed), 64))
+    return packed
