@@ -14,6 +14,7 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    _rights()
     _log()
     _receipts()
     _desk()
@@ -179,3 +180,122 @@ def _root(packed: bytes) -> bytes:
     while len(packed) > 32:
         packed = b"".join(hashlib.sha256(b"\x01" + packed[at : at + 64]).digest() for at in range(0, len(packed), 64))
     return packed
+
+
+def _rights() -> None:
+    """People's requests under the law, what serves them, and what an erasure keeps."""
+    op.create_table(
+        "rights_request",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("contact", _ID, nullable=False),
+        sa.Column("via", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("opened", sa.BigInteger(), nullable=False),
+        sa.Column("due", sa.BigInteger(), nullable=False),
+        *(
+            sa.Column(name, sa.BigInteger(), nullable=True)
+            for name in ("extended", "identity_asked", "identity_met", "decided", "finished", "warned", "overdue")
+        ),
+        sa.Column("notice", sa.LargeBinary(16), nullable=True),
+        sa.Column("claims_until", sa.BigInteger(), nullable=True),
+        sa.Column("words_box", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('access','portability','correction','erasure','objection','restriction')",
+            name=op.f("ck_rights_request_kind"),
+        ),
+        sa.CheckConstraint("via IN ('link','officer')", name=op.f("ck_rights_request_via")),
+        sa.CheckConstraint(
+            "state IN ('open','carrying-out','done','refused')", name=op.f("ck_rights_request_state")
+        ),
+        sa.ForeignKeyConstraint(["contact"], ["contact.id"], name=op.f("fk_rights_request_contact_contact")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rights_request")),
+        sa.UniqueConstraint("ref", name=op.f("uq_rights_request_ref")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_rights_request_contact"), "rights_request", ["contact"])
+    waits = sa.text("finished IS NULL")
+    op.create_index("ix_rights_request_due", "rights_request", ["due"], sqlite_where=waits, postgresql_where=waits)
+    _serve_rights()
+    _admit_rights()
+
+
+def _serve_rights() -> None:
+    """Links, the mails that rest on a request, results, proof kept for claims, and restores."""
+    op.create_table(
+        "rights_link",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("contact", _ID, nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["contact"], ["contact.id"], name=op.f("fk_rights_link_contact_contact")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rights_link")),
+        sa.UniqueConstraint("ref", name=op.f("uq_rights_link_ref")),
+    )
+    op.create_table(
+        "rights_mail",
+        sa.Column("message", sa.LargeBinary(16), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("message", name=op.f("pk_rights_mail")),
+    )
+    op.create_table(
+        "rights_result",
+        sa.Column("request", _ID, autoincrement=False, nullable=False),
+        sa.Column("result_box", sa.LargeBinary(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request"], ["rights_request.id"], name=op.f("fk_rights_result_request_rights_request")
+        ),
+        sa.PrimaryKeyConstraint("request", name=op.f("pk_rights_result")),
+    )
+    op.create_table(
+        "claims_hold",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("contact", sa.LargeBinary(16), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("proof_box", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_claims_hold")),
+        sa.UniqueConstraint("ref", name=op.f("uq_claims_hold_ref")),
+    )
+    op.create_table(
+        "restoration",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("size", _ID, nullable=False),
+        sa.Column("erased", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_restoration")),
+    )
+    indexed = {
+        "rights_link": ("contact", "created"),
+        "rights_mail": ("at",),
+        "rights_result": ("expires",),
+        "claims_hold": ("contact", "until"),
+    }
+    for table, columns in indexed.items():
+        for column in columns:
+            op.create_index(op.f(f"ix_{table}_{column}"), table, [column])
+
+
+def _admit_rights() -> None:
+    """One more door, and one more kind of bar."""
+    doors = "door IN ('sign-up','staff-start','staff-reset','member-start','invite','connect','rights')"
+    bars = {
+        "kind": "kind IN ('bounce','complaint','never','restricted','erased','deceased','imported')",
+        "scope": "scope IN ('address','mailbox')",
+        "lift": "lift IN ('owner','officer','nobody')",
+    }
+    if op.get_bind().dialect.name == "postgresql":
+        for table, name, check in (("request", "door", doors), ("suppression", "kind", bars["kind"])):
+            op.drop_constraint(op.f(f"ck_{table}_{name}"), table, type_="check")
+            op.create_check_constraint(op.f(f"ck_{table}_{name}"), table, check)
+        return
+    # moved: Alembic leaves the checks of a moved SQLite table behind, so all are named anew
+    with op.batch_alter_table("request", recreate="always") as batch:
+        batch.create_check_constraint(op.f("ck_request_door"), doors)
+    with op.batch_alter_table("suppression", recreate="always") as batch:
+        for name, check in bars.items():
+            batch.create_check_constraint(op.f(f"ck_suppression_{name}"), check)
