@@ -4,6 +4,7 @@ from outreach.store.schema import (
     audit,
     campaigns,
     consents,
+    desk,
     members,
     organisation,
     pacing,
