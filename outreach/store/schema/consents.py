@@ -105,7 +105,9 @@ request = Table(
     box("payload_box"),  # JSON, sealed under the doors' key until the engine has dealt with it
     instant("not_before"),
     instant("settled", nullable=True),
-    CheckConstraint("door IN ('sign-up','staff-start','staff-reset','member-start','invite','connect')", name="door"),
+    CheckConstraint(
+        "door IN ('sign-up','staff-start','staff-reset','member-start','invite','connect','rights')", name="door"
+    ),
 )
 Index(
     "ix_request_open",

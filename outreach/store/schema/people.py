@@ -65,7 +65,7 @@ suppression = Table(
     instant("lifted", nullable=True),
     Column("reason", Text, nullable=False, server_default=""),
     CheckConstraint("scope IN ('address','mailbox')", name="scope"),
-    CheckConstraint("kind IN ('bounce','complaint','never','erased','deceased','imported')", name="kind"),
+    CheckConstraint("kind IN ('bounce','complaint','never','restricted','erased','deceased','imported')", name="kind"),
     CheckConstraint("lift IN ('owner','officer','nobody')", name="lift"),
 )
 Index(

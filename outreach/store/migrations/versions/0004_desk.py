@@ -2,6 +2,9 @@
 
 import hashlib
 
+import json
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -17,6 +20,7 @@ def upgrade() -> None:
     _rights()
     _log()
     _receipts()
+    _policies()
     _desk()
 
 
@@ -206,9 +210,7 @@ def _rights() -> None:
             name=op.f("ck_rights_request_kind"),
         ),
         sa.CheckConstraint("via IN ('link','officer')", name=op.f("ck_rights_request_via")),
-        sa.CheckConstraint(
-            "state IN ('open','carrying-out','done','refused')", name=op.f("ck_rights_request_state")
-        ),
+        sa.CheckConstraint("state IN ('open','carrying-out','done','refused')", name=op.f("ck_rights_request_state")),
         sa.ForeignKeyConstraint(["contact"], ["contact.id"], name=op.f("fk_rights_request_contact_contact")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rights_request")),
         sa.UniqueConstraint("ref", name=op.f("uq_rights_request_ref")),
@@ -299,3 +301,112 @@ def _admit_rights() -> None:
     with op.batch_alter_table("suppression", recreate="always") as batch:
         for name, check in bars.items():
             batch.create_check_constraint(op.f(f"ck_suppression_{name}"), check)
+
+
+def _policies() -> None:
+    """Versions of policies, approvals. The caps and rules of inviting there were become versions of theirs."""
+    op.create_table(
+        "policy_version",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("notice_days", sa.Integer(), nullable=True),
+        sa.Column("approval", sa.LargeBinary(16), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_version")),
+        sa.UniqueConstraint("ref", name=op.f("uq_policy_version_ref")),
+        sa.UniqueConstraint("name", "version", name=op.f("uq_policy_version_name_version")),
+    )
+    op.create_table(
+        "policy_progress",
+        sa.Column("version", _ID, autoincrement=False, nullable=False),
+        sa.Column("cursor", _ID, server_default="0", nullable=False),
+        sa.Column("people", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("told", sa.BigInteger(), nullable=True),
+        sa.Column("begun", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["version"], ["policy_version.id"], name=op.f("fk_policy_progress_version_policy_version")
+        ),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_policy_progress")),
+    )
+    op.create_table(
+        "policy_told",
+        sa.Column("version", _ID, autoincrement=False, nullable=False),
+        sa.Column("contact", _ID, autoincrement=False, nullable=False),
+        sa.Column("message", _ID, nullable=False),
+        sa.ForeignKeyConstraint(["version"], ["policy_version.id"], name=op.f("fk_policy_told_version_policy_version")),
+        sa.PrimaryKeyConstraint("version", "contact", name=op.f("pk_policy_told")),
+    )
+    _approvals()
+    _carry_policies(op.get_bind())
+    protect(op.get_bind(), ("policy_version",))
+    op.drop_table("cap")
+    op.drop_table("invitation_policy")
+
+
+def _approvals() -> None:
+    op.create_table(
+        "approval",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("about", sa.LargeBinary(16), nullable=True),
+        sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("asker", sa.Text(), nullable=False),
+        sa.Column("staff", _ID, nullable=True),
+        sa.Column("asked", sa.BigInteger(), nullable=False),
+        sa.Column("ripe", sa.BigInteger(), nullable=True),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="asked", nullable=False),
+        sa.Column("answered", sa.BigInteger(), nullable=True),
+        sa.Column("answerer", sa.Text(), nullable=True),
+        sa.Column("words", sa.Text(), server_default="", nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("act IN ('campaign','reveal','policy')", name=op.f("ck_approval_act")),
+        sa.CheckConstraint(
+            "state IN ('asked','approved','declined','lapsed','withdrawn')", name=op.f("ck_approval_state")
+        ),
+        sa.ForeignKeyConstraint(["staff"], ["staff.id"], name=op.f("fk_approval_staff_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approval")),
+        sa.UniqueConstraint("ref", name=op.f("uq_approval_ref")),
+    )
+    op.create_index("ix_approval_act_about", "approval", ["act", "about"])
+    waits = sa.text("state = 'asked'")
+    op.create_index("ix_approval_open", "approval", ["asked"], sqlite_where=waits, postgresql_where=waits)
+
+
+def _carry_policies(connection: sa.Connection) -> None:
+    """A version for each moment at which what held changed, with the reason given then."""
+    for scope, otherwise in (("promotional", []), ("total", [[4, 604_800]])):
+        query = 'SELECT n, "window", since, ended, reason FROM cap WHERE scope = :scope ORDER BY id'
+        rows = connection.execute(sa.text(query), {"scope": scope}).all()
+        held: list[tuple[int, str, object]] = []
+        for at in sorted({row.since for row in rows} | {row.ended for row in rows if row.ended is not None}):
+            now = [row for row in rows if row.since <= at and (row.ended is None or row.ended > at)]
+            caps = sorted(([row.n, row.window] for row in now), key=lambda one: (one[1], one[0])) or otherwise
+            reason = next((row.reason for row in now if row.since == at), "the caps before it ended")
+            held.append((at, reason, {"caps": caps}))
+        _carry(connection, f"cap-{scope}", held)
+    columns = ("by_mail", "a_day", "a_month", "recipient_n", "recipient_window", "keep_days")
+    rows = connection.execute(sa.text("SELECT * FROM invitation_policy ORDER BY since, id")).all()
+    values = [{name: row._mapping[name] for name in columns} | {"by_mail": bool(row.by_mail)} for row in rows]
+    _carry(connection, "invitations", [(row.since, row.reason, one) for row, one in zip(rows, values, strict=True)])
+
+
+def _carry(connection: sa.Connection, name: str, held: list[tuple[int, str, object]]) -> None:
+    made = sa.text(
+        "INSERT INTO policy_version (ref, name, version, value, reason, author, made, since) "
+        "VALUES (:ref, :name, :version, :value, :reason, 'unknown', :at, :at) RETURNING id"
+    )
+    begun = sa.text("INSERT INTO policy_progress (version, begun) VALUES (:version, :at)")
+    for number, (at, reason, value) in enumerate(held, 1):
+        values = {"ref": secrets.token_bytes(16), "name": name, "version": number, "reason": reason, "at": at}
+        version = connection.execute(made, {**values, "value": json.dumps(value, sort_keys=True)}).scalar_one()
+        connection.execute(begun, {"version": version, "at": at})
