@@ -31,9 +31,11 @@ class Power(StrEnum):
 
     REDUCE = "reduce"  # stop, pause, lower, decline
     EXPLAIN = "explain"  # why this one mail came, address masked
+    RECORD = "record"  # the receipt of one consent event; given on pages, never printed in a mail
     GRANT = "grant"  # begin a consent
     RESTORE = "restore"  # take back a withdrawal, in the browser that acted
     SIGN_IN = "sign in"  # prove one's address and choose a password
+    OWN = "own"  # see all that is held about the address it was mailed to, and have it changed
 
 
 class Purpose(StrEnum):
@@ -49,6 +51,8 @@ class Purpose(StrEnum):
     INVITATION = "invitation"
     HAND = "hand"
     CONNECT = "connect"
+    RECEIPT = "receipt"
+    RIGHTS = "rights"
 
     @property
     def powers(self) -> frozenset[Power]:
@@ -71,6 +75,8 @@ _POWERS = {
     Purpose.INVITATION: frozenset({Power.EXPLAIN, Power.REDUCE}),
     Purpose.HAND: frozenset({Power.EXPLAIN, Power.REDUCE}),
     Purpose.CONNECT: frozenset({Power.GRANT, Power.REDUCE}),
+    Purpose.RECEIPT: frozenset({Power.RECORD}),
+    Purpose.RIGHTS: frozenset({Power.OWN}),
 }
 _LIFETIMES = {
     Purpose.CONFIRM: 7 * _DAY,
@@ -79,6 +85,7 @@ _LIFETIMES = {
     Purpose.UNDO: _HOUR,
     Purpose.ACCOUNT: _HOUR // 2,
     Purpose.CONNECT: 7 * _DAY,
+    Purpose.RIGHTS: _HOUR // 2,
 }
 _CODES = {
     Purpose.CONFIRM: b"c",
@@ -91,6 +98,8 @@ _CODES = {
     Purpose.INVITATION: b"i",
     Purpose.HAND: b"h",
     Purpose.CONNECT: b"k",
+    Purpose.RECEIPT: b"v",
+    Purpose.RIGHTS: b"r",
 }
 _PURPOSES = {code: purpose for purpose, code in _CODES.items()}
 

@@ -16,16 +16,20 @@ from outreach.domain.errors import ConflictError, InvalidInputError
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
 from outreach.store.migrate import head, is_current
+from outreach.store.receipts import keep_controller
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.organisation import controller, sender
 from outreach.translations import LOCALES
 
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+_ON_RECEIPTS = frozenset({"name", "postal_address", "country", "privacy_contact"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Controller:
-    """Who answers for the data. Quiet hours in minutes after local midnight; both equal: there are none."""
+    """Who answers for the data. Quiet hours, in minutes after local midnight, hold until an officer sets a policy of
+    them; both equal: there are none. Only set-up writes them.
+    """
 
     name: str
     postal_address: str
@@ -92,10 +96,13 @@ def edit_controller(ctx: Context, actor: Actor, changed: Controller) -> None:
         before = read_controller(conn)
         if before is None:
             raise ConflictError("The installation has not been set up yet. Use the set-up link first.")
-        old, new = asdict(before), asdict(changed)
+        kept = {"quiet_from": before.quiet_from, "quiet_to": before.quiet_to}
+        old, new = asdict(before), asdict(changed) | kept
         names = sorted(name for name in new if new[name] != old[name])
         if not names:
             return
+        if _ON_RECEIPTS & set(names):
+            keep_controller(conn, now)
         conn.execute(update(controller).values(**{name: new[name] for name in names}, updated=now))
         record(conn, now, Entry(kind="controller.edited", actor=actor.name, body={"changed": names}))
 
