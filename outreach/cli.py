@@ -4,8 +4,9 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,10 +27,14 @@ from outreach.keyfile import compromise_token, rotate_tokens
 from outreach.logs import configure_logs
 from outreach.mail.demo import DemoServer
 from outreach.services.context import Context, open_context
+from outreach.services.exports.make import make_export
+from outreach.services.exports.wanted import Wanted, What
 from outreach.services.import_contacts import Import, apply_import, rehearse_import
 from outreach.services.set_up import make_set_up_link
 from outreach.services.store_copy import copy_store, copy_target
-from outreach.services.verify import verify
+from outreach.services.transparency.public_log import see_keys
+from outreach.services.transparency.rotate import rotate_log_key
+from outreach.services.verify import notes_in, verify
 from outreach.store.database import Database
 from outreach.store.migrate import is_current, upgrade
 from outreach.store.schema.people import contact
@@ -214,12 +219,12 @@ def upgrade_store() -> None:
         _context(migrate=True)
 
 
-_CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @main.command("import")
-@click.argument("people", type=_CSV)
-@click.option("--suppressions", type=_CSV, help="The CSV file of those who must not be written to.")
+@click.argument("people", type=_FILE)
+@click.option("--suppressions", type=_FILE, help="The CSV file of those who must not be written to.")
 @click.option("--no-suppressions", is_flag=True, help="There are none.")
 @click.option("--apply", is_flag=True, help="Import what was looked through within a day; without it, look through.")
 def import_people(people: Path, suppressions: Path | None, no_suppressions: bool, apply: bool) -> None:
@@ -246,13 +251,54 @@ def audit() -> None:
 
 
 @audit.command("verify")
-def audit_verify() -> None:
+@click.option("--witnessed", type=_FILE, multiple=True, help="Checkpoints of the log that were kept off this host.")
+def audit_verify(witnessed: Sequence[Path]) -> None:
     """Check the tree and replay it against the tables; say what is wrong and where. Exit 1 when anything is."""
+    notes = [note for path in witnessed for note in notes_in(path.read_text())]
     with _plainly():
-        verdict = verify(_context())
+        verdict = verify(_context(), witnessed=notes)
     for line in verdict.lines():
         click.echo(line)
     sys.exit(0 if verdict.is_clean else 1)
+
+
+@audit.command("export")
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--reason", required=True, help="Why it is needed; the log keeps it.")
+@click.option("--what", type=click.Choice(list(What)), default=What.WHOLE, help="The whole log, or what is about …")
+@click.option("--ref", help="… the person, campaign or topic of this reference, as the log has it.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First day of a period, UTC.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of a period, UTC.")
+@click.option("--witnessed", type=_FILE, help="A checkpoint a part of the log shall be proved to go on from.")
+def audit_export(
+    target: Path,
+    reason: str,
+    what: str,
+    ref: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    witnessed: Path | None,
+) -> None:
+    """Write a signed ZIP that outreach-verify checks anywhere. No address is in it."""
+    with _plainly():
+        wanted = _wanted(what, ref, since, until and until + timedelta(days=1), witnessed)
+        made = make_export(_context(), CONSOLE, wanted, reason)
+        with target.open("xb") as file:
+            file.writelines(made.octets)
+    click.echo(f"{made.entries:,} entries in {target}. Check it with: bin/outreach-verify {target}")
+
+
+def _wanted(
+    what: str, ref: str | None, since: datetime | None, until: datetime | None, witnessed: Path | None
+) -> Wanted:
+    """What was asked for. Raises OutreachError for a reference that is none."""
+    try:
+        found = bytes.fromhex(ref) if ref else None
+    except ValueError:
+        raise OutreachError("--ref: a reference is 32 letters and digits, 0 to 9 and a to f") from None
+    first, end = (None if day is None else int(day.replace(tzinfo=UTC).timestamp()) * 1_000_000 for day in (since, until))
+    held = next(notes_in(witnessed.read_text()), "") if witnessed else ""
+    return Wanted(what=What(what), ref=found, since=first, until=end, held=held)
 
 
 @main.group()
@@ -287,7 +333,7 @@ _MOVED = (
 
 @main.group()
 def keys() -> None:
-    """The keys that sign links in mails."""
+    """The keys that sign links in mails, and the log."""
 
 
 @keys.command("rotate-tokens")
@@ -308,6 +354,25 @@ def keys_compromise(key_id: str, rotate: bool) -> None:
     if added:
         click.echo(f"Token key {added} was added, and signs new links.")
     click.echo(f"Token key {key_id} is trusted no more. {_RESTART}")
+
+
+@keys.command("rotate-log")
+def keys_rotate_log() -> None:
+    """Give the log another key. The old one vouches for it in the log. Stop web and engine first."""
+    with _plainly():
+        ctx = _context()
+        with standstill(ctx) as epoch:
+            signed = rotate_log_key(ctx, epoch)
+        click.echo(f"The log's former key signed its first {signed.rotation.size} entries and no more.")
+        click.echo(f"The new one is\n{see_keys(_context()).splitlines()[0]}")
+    click.echo("Tell your witnesses. Back up keys.json, copy it to every machine, and start web and engine again.")
+
+
+@keys.command("log")
+def keys_log() -> None:
+    """Print the log's public keys, the one that signs now first."""
+    with _plainly():
+        click.echo(see_keys(_context()), nl=False)
 
 
 _RESTART = "Back up keys.json, and restart web and engine now: they read their keys at start."

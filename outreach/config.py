@@ -17,9 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariable
 
-from outreach.domain.errors import SettingsError
+from outreach.domain.addresses import AddressError
+from outreach.domain.addresses import parse as parse_address
+from outreach.domain.cosignatures import COSIGNER, read_key
+from outreach.domain.errors import AuditError, SettingsError
 from outreach.domain.keys import Keyring, TokenKey
 from outreach.domain.pacing import PER_SECOND, WARM_UP, Limits
+from outreach.domain.rotation import read_rotation
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _MESSAGES_PER_CONNECTION = 20  # what the large providers ask for (Yahoo)
@@ -112,6 +116,53 @@ class Relay(BaseModel):
         return None if (self.is_here if self.own is None else self.own) else _MESSAGES_PER_CONNECTION
 
 
+class Witness(BaseModel):
+    """A place off this host that is given the log's checkpoints."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["mail", "post", "witness", "folder"] = Field(
+        description="mail; post: by HTTP; witness: C2SP tlog-witness; folder: files in one mounted from elsewhere"
+    )
+    to: SecretStr = Field(description="address, https URL, or absolute path; never shown or logged")
+    key: str = Field("", description="public key of its cosignatures, name+id+base64 (C2SP signed-note)")
+    minutes: Annotated[int, Field(ge=1, le=10_080)] = Field(60, description="how often it is given a newer checkpoint")
+    ca_file: str = Field("", description="certificates to trust instead of the system's, in PEM")
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> "Witness":
+        to = self.to.get_secret_value()
+        if self.kind == "mail":
+            _must_be_address(to)
+        elif self.kind == "folder":
+            if not Path(to).is_absolute():
+                raise ValueError("to: must be an absolute path")
+        else:
+            _must_be_safe_url(to)
+        if self.key and read_key(self.key).kind != COSIGNER:
+            raise ValueError("key: must be a key of cosignatures (C2SP tlog-cosignature, Ed25519)")
+        if self.kind == "witness" and not self.key:
+            raise ValueError("key: a witness is known by its key")
+        return self
+
+
+def _must_be_address(to: str) -> None:
+    try:
+        parse_address(to)
+    except AddressError:
+        raise ValueError("to: must be an e-mail address") from None
+
+
+def _must_be_safe_url(to: str) -> None:
+    try:
+        parts = urlsplit(to)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+        is_safe = is_safe and bool(parts.hostname) and parts.port != 0 and not (parts.fragment or parts.username)
+    except ValueError:  # its text would repeat the address
+        is_safe = False
+    if not is_safe or any(letter.isspace() or not letter.isascii() for letter in to):
+        raise ValueError("to: must be https://host/…, or http:// on this machine")
+
+
 class Settings(BaseSettings):
     """Every setting, with its default. Environment: OUTREACH_<NAME>, nested with `__`."""
 
@@ -147,6 +198,12 @@ class Settings(BaseSettings):
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="processes that send, on this machine, under `run` and `worker`"
+    )
+    witnesses: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")], Witness] = Field(
+        {}, description="places off this host that are given the log's checkpoints, by name"
+    )
+    log_publish_minutes: Annotated[int, Field(ge=1, le=10_080)] = Field(
+        60, description="how often, at most, what is new in the log is published"
     )
     broker_url: SecretStr = Field(
         SecretStr(""),
@@ -304,8 +361,9 @@ def load_keyring(settings: Settings) -> Keyring:
             sessions=_bytes(raw["sessions"]),
             audit_seed=_bytes(raw["audit"]["seed"]),
             audit_name=raw["audit"]["name"],
+            audit_former=tuple(read_rotation(body) for body in raw["audit"].get("former", [])),
         )
-    except (KeyError, TypeError, ValueError):
+    except (AuditError, KeyError, TypeError, ValueError):
         raise SettingsError("keys.json: not a complete key file; restore it from your backup") from None
 
 

@@ -1,8 +1,9 @@
-"""Changes to `keys.json` an operator makes: a new key that signs links, and an old one that is trusted no more.
+"""Changes to `keys.json` an operator makes: new keys for links and for the log, and one that is trusted no more.
 
 A token key is never removed, because withdrawing never expires. The file is replaced whole or not at all, mode 0600.
 """
 
+import base64
 import json
 import os
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any
 
 from outreach.config import Settings, load_keyring, new_secret
 from outreach.domain.errors import SettingsError
+from outreach.domain.rotation import Signed
 from outreach.domain.tokens import Tokens
 
 
@@ -42,6 +44,16 @@ def compromise_token(settings: Settings, key_id: str, *, rotate: bool) -> str | 
     found["compromised"] = True
     _replace(settings.instance / "keys.json", keys)
     return added
+
+
+def replace_log_key(settings: Settings, rotation: Signed, seed: bytes) -> None:
+    """Let `seed` (32 bytes, Ed25519) sign the log from now on. Of the key before only its public part stays, in
+    `rotation`. Raises SettingsError."""
+    keys = _read(settings)
+    audit = keys["audit"]
+    audit["former"] = [*audit.get("former", []), rotation.body()]
+    audit["seed"] = base64.b64encode(seed).decode()
+    _replace(settings.instance / "keys.json", keys)
 
 
 def _read(settings: Settings) -> dict[str, Any]:

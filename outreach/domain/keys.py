@@ -3,6 +3,8 @@
 import hmac
 from dataclasses import dataclass, field
 
+from outreach.domain.rotation import Signed
+
 
 @dataclass(frozen=True)
 class TokenKey:
@@ -15,7 +17,10 @@ class TokenKey:
 
 @dataclass(frozen=True)
 class Keyring:
-    """Everything in `instance/keys.json` (mode 0600). `keks`: id → 32 bytes, newest last; `audit_seed`: Ed25519."""
+    """Everything in `instance/keys.json` (mode 0600). `keks`: id → 32 bytes, newest last; `audit_seed`: Ed25519.
+
+    `audit_former`: how the log went from key to key, oldest first; of former keys only the public part is kept.
+    """
 
     address: tuple[bytes, ...] = field(repr=False)
     keks: dict[str, bytes] = field(repr=False)
@@ -24,6 +29,7 @@ class Keyring:
     sessions: bytes = field(repr=False)
     audit_seed: bytes = field(repr=False)
     audit_name: str
+    audit_former: tuple[Signed, ...] = ()
 
     def blind(self, purpose: str, text: str) -> bytes:
         """32 bytes that stand for `text` within `purpose` ("address", "mailbox", "network").

@@ -19,7 +19,7 @@ _HEADER = "outreach/log-key-rotation/v1"
 
 @dataclass(frozen=True)
 class Rotation:
-    """From the key `old` to the key `new` (32 bytes each) of the log `origin`, whose first `size` entries have `root`."""
+    """From the key `old` to `new` (32 bytes each) of the log `origin`, whose first `size` entries have `root`."""
 
     origin: str
     size: int

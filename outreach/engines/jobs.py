@@ -26,10 +26,16 @@ from outreach.services.context import Context
 from outreach.services.expiry import expire
 from outreach.services.invitations import expire_invitations, process_invitations
 from outreach.services.join import process_member_requests
+from outreach.services.policies.approvals import settle_due
+from outreach.services.policies.notices import tell
+from outreach.services.policies.starts import begin_due as begin_policies
 from outreach.services.requests import process_requests
+from outreach.services.rights.rounds import look_after_rights, process_rights_requests
 from outreach.services.seal import seal
 from outreach.services.sessions import forget_old_sessions
 from outreach.services.staff_passwords import process_staff_requests
+from outreach.services.transparency.publish import publish
+from outreach.services.transparency.witnesses import tell_witnesses
 
 log = structlog.get_logger()
 
@@ -51,16 +57,22 @@ def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Jo
         Job("member-requests", lambda: process_member_requests(ctx), 0.5),
         Job("invitations", lambda: process_invitations(ctx), 0.5),
         Job("connects", lambda: process_connects(ctx), 0.5),
+        Job("rights-requests", lambda: process_rights_requests(ctx), 0.5),
         Job("plan", lambda: _plan(ctx, stopping), 0.5),
+        Job("begin-policies", lambda: begin_policies(ctx), 0.5),
+        Job("tell-of-policies", lambda: tell(ctx), 1),
+        Job("approvals", lambda: settle_due(ctx), 20),
         Job("release", lambda: release_waiting(ctx), 5),
         Job("finish", lambda: finish_campaigns(ctx), 1),
         Job("sweep-cancelled", lambda: sweep_cancelled(ctx), 1),
         Job("expire", lambda: expire(ctx), 20),
         Job("expire-invitations", lambda: expire_invitations(ctx), 20),
         Job("expire-connects", lambda: expire_requests(ctx), 20),
+        Job("rights", lambda: look_after_rights(ctx), 20),
         Job("old-sessions", lambda: forget_old_sessions(ctx), 3600),
         Job("reap-dead", lambda: reap_dead(ctx, ctx.settings.instance / "journal"), 5),
         Job("reap-expired", lambda: reap_expired(ctx), 20),
+        Job("witnesses", lambda: tell_witnesses(ctx), 20),
         Job("seal", lambda: _seal(ctx, epoch, stopping), 1),
     )
 
@@ -75,5 +87,6 @@ def _seal(ctx: Context, epoch: int, stopping: threading.Event) -> None:
     try:
         while not stopping.is_set() and seal(ctx, epoch) is not None:
             pass
+        publish(ctx, epoch)
     except AuditError as error:
         log.critical("audit.stopped", reason=str(error))

@@ -18,8 +18,11 @@ _SECONDS = 2.0
 
 
 @contextmanager
-def standstill(ctx: Context) -> Iterator[None]:
-    """Hold the leader's lock, with no web and no worker alive. Raises ConflictError that says what runs still."""
+def standstill(ctx: Context) -> Iterator[int]:
+    """Hold the leader's lock, with no web and no worker alive; gives the epoch.
+
+    Raises ConflictError that says what runs still.
+    """
     if _answers(ctx.settings.listen_host, ctx.settings.listen_port):
         raise ConflictError(
             f"Something answers at {ctx.settings.listen_host}:{ctx.settings.listen_port}. Stop the web first: what it"
@@ -30,7 +33,7 @@ def standstill(ctx: Context) -> Iterator[None]:
             raise ConflictError("The engine is running. Stop it first.")
         if any(map(_is_locked, (ctx.settings.instance / "journal").glob("*.journal"))):
             raise ConflictError("A worker is still sending. Stop every engine first.")
-        yield
+        yield leadership.epoch
 
 
 def _answers(host: str, port: int) -> bool:

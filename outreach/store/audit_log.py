@@ -1,15 +1,15 @@
-"""The sealed log in tables: what waits for its place, leaves, tiles and checkpoints. SQL for the sealer alone."""
+"""The sealed log in tables: what waits for its place, leaves and checkpoints. SQL for the sealer alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text
 
-from outreach.domain.audit import TILE, Edge, entry_bytes, root_of, split_hashes
+from outreach.domain.audit import Edge, entry_bytes, leaf_hash
 from outreach.domain.errors import AuditError
 from outreach.store.bulk import among, bound, insert_rows
-from outreach.store.schema.audit import audit_entry, audit_leaf, audit_pending, audit_tile, checkpoint, leader
+from outreach.store.schema.audit import audit_entry, audit_leaf, audit_pending, checkpoint, leader
 from outreach.store.schema.audit import checkpoint_note as note_table
 
 ENTRY_COLUMNS = (
@@ -23,6 +23,7 @@ ENTRY_COLUMNS = (
     audit_entry.c.message,
     audit_entry.c.body,
 )
+_ENTRY = ", ".join(column.name for column in (audit_entry.c.id, *ENTRY_COLUMNS))
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ def add_note(connection: Connection, size: int, note: str) -> None:
     connection.execute(insert(note_table).values(size=size, note=note))
 
 
+def is_pending(connection: Connection) -> bool:
+    """Whether anything waits for its place."""
+    return connection.execute(select(audit_pending.c.entry).limit(1)).first() is not None
+
+
 def pending_entries(connection: Connection, limit: int) -> Sequence[Any]:
     """What waits for its place, oldest first: rows of id and ENTRY_COLUMNS.
 
@@ -102,9 +108,38 @@ def pending_entries(connection: Connection, limit: int) -> Sequence[Any]:
     ids = connection.execute(waiting).scalars().all()
     if not ids:
         return []
-    chosen = text(among(connection, "audit_entry.id"))  # by id, so that the sealed ones are never looked through
-    query = select(audit_entry.c.id, *ENTRY_COLUMNS).where(chosen).order_by(audit_entry.c.id)
-    return connection.execute(query, {"ids": bound(connection, ids)}).all()
+    # By id, so that the sealed ones are never looked through. As text, so that each value comes as the driver has it.
+    query = f"SELECT {_ENTRY} FROM audit_entry WHERE {among(connection, 'id')} ORDER BY id"
+    return connection.execute(text(query), {"ids": bound(connection, ids)}).all()
+
+
+def newest_pending(connection: Connection, kind: str) -> Sequence[Any]:
+    """The newest entry of `kind` that waits, as `pending_entries` gives it; empty for none."""
+    query = (
+        f"SELECT {_ENTRY} FROM audit_entry WHERE kind = :kind AND id IN (SELECT entry FROM audit_pending) "
+        "ORDER BY id DESC LIMIT 1"
+    )
+    return connection.execute(text(query), {"kind": kind}).all()
+
+
+def leaves_of(rows: Sequence[Any]) -> list[bytes]:
+    """The leaf hashes of rows of id and ENTRY_COLUMNS, in their order."""
+    return [
+        leaf_hash(
+            entry_bytes(
+                nonce=nonce,
+                at=at,
+                kind=kind,
+                actor=actor,
+                contact=contact,
+                topic=topic,
+                campaign=campaign,
+                message=message,
+                body=body,
+            )
+        )
+        for _, nonce, at, kind, actor, contact, topic, campaign, message, body in rows
+    ]
 
 
 def count_pending(connection: Connection) -> int:
@@ -115,18 +150,8 @@ def add_leaves(connection: Connection, start: int, entries: Sequence[int], hashe
     """Give entries their places from `start` on and take them out of the queue."""
     rows = list(zip(range(start, start + len(entries)), entries, hashes, strict=True))
     insert_rows(connection, audit_leaf, ("position", "entry", "hash"), rows)
-    sealed = select(audit_leaf.c.entry).where(audit_leaf.c.position >= start)
-    connection.execute(delete(audit_pending).where(audit_pending.c.entry.in_(sealed)))
-
-
-def add_tiles(connection: Connection, old: int, new: int) -> None:
-    """Store the tiles that became full while the tree grew from `old` to `new` leaves, at every level."""
-    level, span = 0, TILE
-    while new // span > old // span:
-        for number in range(old // span, new // span):
-            hashes = _tile_hashes(connection, level, number)
-            connection.execute(insert(audit_tile).values(level=level, number=number, hashes=b"".join(hashes)))
-        level, span = level + 1, span * TILE
+    sealed = f"DELETE FROM audit_pending WHERE {among(connection, 'entry')}"
+    connection.execute(text(sealed), {"ids": bound(connection, entries)})
 
 
 def add_checkpoint(connection: Connection, edge: Edge, *, epoch: int, at: int) -> None:
@@ -144,18 +169,6 @@ def leaf_hashes(connection: Connection, start: int, end: int) -> list[bytes]:
         .order_by(audit_leaf.c.position)
     )
     return list(connection.execute(query).scalars().all())
-
-
-def _tile_hashes(connection: Connection, level: int, number: int) -> list[bytes]:
-    start, end = number * TILE, (number + 1) * TILE
-    if level == 0:
-        return leaf_hashes(connection, start, end)
-    query = (
-        select(audit_tile.c.hashes)
-        .where(audit_tile.c.level == level - 1, audit_tile.c.number >= start, audit_tile.c.number < end)
-        .order_by(audit_tile.c.number)
-    )
-    return [root_of(split_hashes(packed)) for packed in connection.execute(query).scalars()]
 
 
 def _points() -> Any:

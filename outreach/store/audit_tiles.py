@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import reduce
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 
 from outreach.domain.audit import TILE, node_hash, split_hashes
 from outreach.domain.errors import AuditError
@@ -129,7 +129,7 @@ def is_published(connection: Connection, size: int) -> bool:
     return connection.execute(select(publication.c.size).where(publication.c.size == size)).first() is not None
 
 
-def published_points(connection: Connection, limit: int) -> Sequence[Row[tuple[int, int]]]:
-    """The newest publications, newest first: size, at."""
-    query = select(publication.c.size, publication.c.at).order_by(publication.c.size.desc()).limit(limit)
-    return connection.execute(query).all()
+def first_published_after(connection: Connection, size: int) -> int | None:
+    """When the first checkpoint larger than `size` was published: UTC microseconds, None for never."""
+    query = select(publication.c.at).where(publication.c.size > size).order_by(publication.c.size).limit(1)
+    return connection.execute(query).scalar_one_or_none()

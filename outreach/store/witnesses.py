@@ -10,7 +10,7 @@ from outreach.store.schema.transparency import witness, witnessed
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How a witness stands. `size`, `at`: what it took last, and when. `due`: when it is asked next. UTC microseconds."""
+    """How a witness stands. `size`, `at`: what it took last, and when. `due`: when it is asked next."""
 
     name: str
     size: int | None

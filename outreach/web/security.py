@@ -81,7 +81,7 @@ def protect(app: Flask, settings: Settings, keyring: Keyring) -> None:
 
     @app.before_request
     def _bind_csrf() -> None:
-        if request.endpoint not in FILES and not _is_framable() and SIGNED_IN in session:
+        if request.endpoint not in FILES and not _is_framable() and not _is_cookieless() and SIGNED_IN in session:
             bound = csrf_secret(session[SIGNED_IN], keyring)
             if session.get("csrf_token") != bound:
                 session["csrf_token"] = bound
@@ -123,6 +123,17 @@ def framable(view: View) -> View:
     """Let any site frame this view's pages: in a sandbox without script, form or cookie. Goes under `door`."""
     view.is_framable = True  # type: ignore[attr-defined]  # read by `_is_framable`
     return view
+
+
+def cookieless(view: View) -> View:
+    """This view's answers are the same for everybody: no session is looked at, so that any cache may keep them."""
+    view.is_cookieless = True  # type: ignore[attr-defined]  # read by `_is_cookieless`
+    return view
+
+
+def _is_cookieless() -> bool:
+    view = current_app.view_functions.get(request.endpoint or "")
+    return bool(getattr(view, "is_cookieless", False))
 
 
 def _is_framable() -> bool:

@@ -9,6 +9,7 @@ from outreach.domain.actors import Actor, Role
 from outreach.domain.audit import TILE, Edge, verify_inclusion
 from outreach.domain.consent import Event
 from outreach.domain.errors import InvalidInputError, NotAllowedError, NotFoundError
+from outreach.domain.tiles import grow
 from outreach.services import consent_proof as proofs
 from outreach.services.consent_proof import consent_proof
 from outreach.services.consents import apply_event
@@ -16,7 +17,7 @@ from outreach.services.contact_history import contact_history, facts_of
 from outreach.services.context import Context
 from outreach.services.reveal import reveal_address
 from outreach.services.seal import seal
-from outreach.store import audit_log
+from outreach.store import audit_log, audit_tiles
 from outreach.store.audit import Entry, record
 from outreach.store.contacts import Person
 from outreach.store.schema.audit import audit_entry, audit_leaf
@@ -190,7 +191,7 @@ def test_a_place_is_proved_through_tiles_of_the_second_level(ctx: Context) -> No
         rows = [{"id": n + 1, "nonce": b"n" * 16, "at": 1, "kind": "k", "actor": "a"} for n in range(size)]
         conn.execute(insert(audit_entry), rows)
         audit_log.add_leaves(conn, 0, range(1, size + 1), hashes)
-        audit_log.add_tiles(conn, 0, size)
+        audit_tiles.add_full_tiles(conn, 0, hashes, grow(Edge(), hashes)[1])
         audit_log.add_checkpoint(conn, edge, epoch=1, at=1)
         audit_log.add_note(conn, size, "as if signed")
         for place in (0, 65_535, size - 1):

@@ -6,10 +6,12 @@ from sqlalchemy.exc import IntegrityError
 
 from outreach.domain.audit import TILE, Edge, leaf_hash, root_of
 from outreach.domain.errors import AuditError, InvalidInputError
+from outreach.domain.tiles import grow
 from outreach.services.context import Context
-from outreach.store import audit_log
+from outreach.store import audit_log, audit_tiles
 from outreach.store.audit import Entry, record
 from outreach.store.schema.audit import audit_entry, audit_pending, audit_tile, leader
+from outreach.store.schema.transparency import audit_node
 
 
 def write(ctx: Context, count: int) -> None:
@@ -66,14 +68,17 @@ def test_tiles_fill_level_by_level(ctx: Context) -> None:
         rows = [{"id": n + 1, "nonce": b"n" * 16, "at": 1, "kind": "k", "actor": "a"} for n in range(size)]
         conn.execute(insert(audit_entry), rows)
         conn.execute(insert(audit_pending), [{"entry": n + 1} for n in range(size)])
-        old = 0
+        old, edge = 0, Edge()
         for new in (100, TILE, TILE + 1, TILE * TILE - 1, size):
             audit_log.add_leaves(conn, old, range(old + 1, new + 1), hashes[old:new])
-            audit_log.add_tiles(conn, old, new)
+            edge, roots = grow(edge, hashes[old:new])
+            audit_tiles.add_full_tiles(conn, old, hashes[old:new], roots)
             old = new
         counts = conn.execute(select(audit_tile.c.level).order_by(audit_tile.c.level)).scalars().all()
         top = conn.execute(select(audit_tile.c.hashes).where(audit_tile.c.level == 1)).scalar_one()
+        nodes = conn.execute(select(audit_node.c.level, audit_node.c.number)).all()
     assert counts == [0] * (TILE + 1) + [1]
+    assert sorted(nodes) == [*((1, n) for n in range(TILE + 1)), (2, 0)]
     assert top == b"".join(root_of(hashes[n * TILE : (n + 1) * TILE]) for n in range(TILE))
 
 

@@ -163,7 +163,8 @@ def _mail(ctx: Context, to: str, errand: Errand) -> None:
 def _signers(ctx: Context, brand: Row[Any]) -> tuple[dkim.Signer, ...]:
     keys = key_files(ctx.settings.instance / "dkim", brand.ref, brand.dkim_selector)
     return tuple(
-        dkim.Signer(domain=brand.from_domain, selector=name, key=dkim.load_key(path.read_bytes())) for name, path in keys
+        dkim.Signer(domain=brand.from_domain, selector=name, key=dkim.load_key(path.read_bytes()))
+        for name, path in keys
     )
 
 
@@ -176,6 +177,6 @@ def _words(errand: Errand) -> Filled:
     return Filled(
         subject=f"Checkpoint {errand.size} of {origin}",
         preheader="",
-        html=f"<!doctype html><html lang=\"en\"><body><p>{say}</p><pre>{shown}</pre><p>{why}</p></body></html>",
+        html=f'<!doctype html><html lang="en"><body><p>{say}</p><pre>{shown}</pre><p>{why}</p></body></html>',
         text=f"{say}\n{why}\n\n{errand.note}",
     )

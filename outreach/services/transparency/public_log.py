@@ -17,6 +17,7 @@ from outreach.services.seal import LogKey
 from outreach.services.transparency import proofs, publish
 from outreach.store import audit_log, audit_tiles, witnesses
 
+_HIGHEST = 63  # levels C2SP tlog-tiles knows
 _NOT_THERE = "The published log has nothing there."
 
 
@@ -46,7 +47,7 @@ class Growth:
 
 
 def see_checkpoint(ctx: Context) -> str:
-    """The newest published checkpoint: our signed note, with the cosignatures witnesses gave it. Raises NotFoundError."""
+    """The newest published checkpoint: our signed note, with witnesses' cosignatures. Raises NotFoundError."""
     with ctx.db.reading() as conn:
         point = publish.newest(conn)
         if point is None:
@@ -67,6 +68,8 @@ def see_keys(ctx: Context) -> str:
 def see_tile(ctx: Context, level: int, place: str) -> bytes:
     """Hashes of a tile, 32 bytes each. `place`: the end of its path, `x001/x234/067.p/7`. Raises NotFoundError."""
     number, width = _read(place)
+    if level > _HIGHEST:
+        raise NotFoundError(_NOT_THERE)
     with ctx.db.reading() as conn:
         hashes = audit_tiles.published_tile(conn, level, number, width, _size(conn))
     if hashes is None:

@@ -30,7 +30,9 @@ def rotate_log_key(ctx: Context, epoch: int) -> Signed:
     size, root = (point.size, point.root) if point else (0, EMPTY_ROOT)
     seed = secrets.token_bytes(32)
     old, new = (Ed25519PrivateKey.from_private_bytes(one) for one in (ctx.keyring.audit_seed, seed))
-    rotation = Rotation(LogKey(ctx.keyring).name, size, root, *(one.public_key().public_bytes_raw() for one in (old, new)))
+    rotation = Rotation(
+        LogKey(ctx.keyring).name, size, root, *(one.public_key().public_bytes_raw() for one in (old, new))
+    )
     message = rotation.text.encode()
     signed = Signed(rotation, by_old=old.sign(message), by_new=new.sign(message))
     replace_log_key(ctx.settings, signed, seed)

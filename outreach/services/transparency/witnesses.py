@@ -18,8 +18,9 @@ from outreach.services.context import Context
 from outreach.services.transparency import proofs, publish
 from outreach.services.transparency.delivering import Errand, RefusedError, deliver
 from outreach.services.transparency.public_log import see_keys, with_cosignatures
-from outreach.store import audit_log, witnesses
+from outreach.store import audit_log, audit_tiles, witnesses
 from outreach.store.audit import Entry, record
+from outreach.store.witnesses import Standing
 
 MINUTE = 60_000_000
 _LATE_ROUNDS = 2
@@ -68,7 +69,7 @@ def health(ctx: Context, conn: Connection, now: int) -> Sequence[WitnessHealth]:
     size = point.size if point else 0
     known = witnesses.standings(conn)
     return [
-        _health(name, one, known.get(name), size=size, now=now, shown=point.at if point else now)
+        _health(conn, name, one, known.get(name, _never_asked(name)), size, now)
         for name, one in ctx.settings.witnesses.items()
     ]
 
@@ -105,21 +106,19 @@ def tell_witnesses(ctx: Context) -> int:
     return sum(_tell(ctx, name, one) for name, one in ctx.settings.witnesses.items())
 
 
-def _health(
-    name: str, one: Witness, stands: witnesses.Standing | None, *, size: int, now: int, shown: int
-) -> WitnessHealth:
-    held = stands.size or 0 if stands else 0
-    since = max(shown, stands.at or 0) if stands else shown
+def _health(conn: Connection, name: str, one: Witness, stands: Standing, size: int, now: int) -> WitnessHealth:
+    held = stands.size or 0
+    since = audit_tiles.first_published_after(conn, held)
     return WitnessHealth(
         name=name,
         kind=one.kind,
-        size=stands.size if stands else None,
-        at=stands.at if stands else None,
+        size=stands.size,
+        at=stands.at,
         behind=max(0, size - held),
-        due=stands.due if stands else now,
-        failures=stands.failures if stands else 0,
-        trouble=stands.trouble if stands else "",
-        is_late=size > held and now > since + _LATE_ROUNDS * one.minutes * MINUTE,
+        due=stands.due,
+        failures=stands.failures,
+        trouble=stands.trouble,
+        is_late=since is not None and now > since + _LATE_ROUNDS * one.minutes * MINUTE,
         cosigns=one.key != "",
     )
 
@@ -128,14 +127,14 @@ def _tell(ctx: Context, name: str, one: Witness) -> bool:
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
         point = publish.newest(conn)
-        stands = witnesses.standings(conn).get(name)
-    held = stands.size or 0 if stands else 0
-    if point is None or point.size <= held or (stands is not None and now < stands.due):
+        stands = witnesses.standings(conn).get(name, _never_asked(name))
+    held = stands.size or 0
+    if point is None or point.size <= held or now < stands.due:
         return False
     try:
         line = deliver(ctx, one, _errand(ctx, point, held, now))
     except (RefusedError, OutreachError) as error:
-        failures = (stands.failures if stands else 0) + 1
+        failures = stands.failures + 1
         log.warning("witness.refused", witness=name, failures=failures, trouble=str(error))
         with ctx.db.transaction() as conn:
             wait = min(one.minutes, 2 ** min(failures - 1, 16))
@@ -145,6 +144,10 @@ def _tell(ctx: Context, name: str, one: Witness) -> bool:
         due = now + one.minutes * MINUTE
         witnesses.took(conn, name, size=point.size, at=ctx.db.now(conn), due=due, cosignature=line)
     return True
+
+
+def _never_asked(name: str) -> Standing:
+    return Standing(name=name, size=None, at=None, due=0, failures=0, trouble="")
 
 
 def _errand(ctx: Context, point: audit_log.SealedPoint, held: int, now: int) -> Errand:

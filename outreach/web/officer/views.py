@@ -1,6 +1,33 @@
 """All of an officer's pages; `blueprint` is what the application registers."""
 
-from outreach.web.officer import compliance, invitations, inviters
+from outreach.web.officer import (
+    approvals,
+    compliance,
+    contact,
+    invitations,
+    inviters,
+    policies,
+    register,
+    rights,
+    search,
+    start,
+    unknown,
+    witnesses,
+)
 from outreach.web.officer.slice import blueprint
 
-__all__ = ["blueprint", "compliance", "invitations", "inviters"]
+__all__ = [
+    "approvals",
+    "blueprint",
+    "compliance",
+    "contact",
+    "invitations",
+    "inviters",
+    "policies",
+    "register",
+    "rights",
+    "search",
+    "start",
+    "unknown",
+    "witnesses",
+]
