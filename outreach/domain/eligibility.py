@@ -16,6 +16,7 @@ class Reason(StrEnum):
     ERASED = "erased"
     DECEASED = "deceased"
     NEVER = "never"
+    RESTRICTED = "restricted"
     COMPLAINT = "complaint"
     IMPORTED = "imported"
     BOUNCE = "bounce"
@@ -42,14 +43,30 @@ class Reason(StrEnum):
     INVITATION_ENDED = "invitation_ended"
 
 
-BARS = (Reason.ERASED, Reason.DECEASED, Reason.NEVER, Reason.COMPLAINT, Reason.IMPORTED, Reason.BOUNCE)
+BARS = (
+    Reason.ERASED,
+    Reason.DECEASED,
+    Reason.NEVER,
+    Reason.RESTRICTED,
+    Reason.COMPLAINT,
+    Reason.IMPORTED,
+    Reason.BOUNCE,
+)
 """Suppressions, strongest first: the order in which they are named."""
 
 GATES = frozenset({Reason.CAP_PROMISE, Reason.CAP_OWN, Reason.CAP_TOTAL, Reason.CAP_PROMOTIONAL, Reason.RATIO})
 """Reasons that time may lift: with "send later" the message waits instead."""
 
 ASKED_NOT_TO = frozenset(
-    {Reason.ERASED, Reason.DECEASED, Reason.NEVER, Reason.COMPLAINT, Reason.IMPORTED, Reason.WITHDRAWN}
+    {
+        Reason.ERASED,
+        Reason.DECEASED,
+        Reason.NEVER,
+        Reason.RESTRICTED,
+        Reason.COMPLAINT,
+        Reason.IMPORTED,
+        Reason.WITHDRAWN,
+    }
 )
 """Reasons a marketer reads as one: which of them it was is the person's own business (promise 9)."""
 

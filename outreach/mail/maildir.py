@@ -104,6 +104,16 @@ def read(folder: Path, key: str) -> Letter:
     )
 
 
+def burn(folder: Path, address: str) -> int:
+    """Destroy every letter to this address, and every one it sent. Returns how many."""
+    wanted = address.casefold()
+    lines = [line for key in _keys(folder) if (line := _line(folder, key))]
+    theirs = [line.key for line in lines if wanted in (line.to.casefold(), line.sender.casefold())]
+    for key in theirs:
+        _path(folder, key).unlink(missing_ok=True)
+    return len(theirs)
+
+
 def _keys(folder: Path) -> list[str]:
     keys: list[str] = []
     for name in ("new", "cur"):

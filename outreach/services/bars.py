@@ -10,11 +10,15 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 
 from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
+from outreach.domain.eligibility import Reason
 from outreach.domain.errors import ConflictError, NotFoundError
+from outreach.domain.rights import Kind
 from outreach.services.context import Context
 from outreach.services.reasons import check_reason
-from outreach.store import suppressions
+from outreach.services.rights.notices import tell
+from outreach.store import connections, suppressions
 from outreach.store.audit import Entry, record
+from outreach.store.contacts import find_by_ref
 from outreach.store.schema.people import contact, mailbox, suppression
 
 
@@ -65,6 +69,8 @@ def lift_bar(ctx: Context, actor: Actor, ref: bytes, reason: str) -> tuple[bytes
         body = {"bar": ref.hex(), "kind": bar.kind, "scope": bar.scope, "reason": said}
         whom = people or (None,)
         record(conn, now, *(Entry(kind="contact.bar-lifted", actor=actor.name, contact=one, body=body) for one in whom))
+        if bar.kind == Reason.RESTRICTED:
+            _tell(conn, ctx, now, people)
         return people
 
 
@@ -78,6 +84,14 @@ def _liftable(conn: Connection, ref: bytes) -> BarView:
         who = {"owner": "only the owner of the address can lift it, by signing up again and confirming"}
         raise ConflictError(f"This bar stays: {who.get(bar.lift, 'nobody can lift it')}. Nothing was changed.")
     return bar
+
+
+def _tell(conn: Connection, ctx: Context, now: int, refs: Collection[bytes]) -> None:
+    """Whoever asked for a restriction is told when somebody else lifts it (GDPR 18(3))."""
+    for ref in refs:
+        person = find_by_ref(conn, ref)
+        if person is not None and connections.held(conn, [person.id]):
+            tell(conn, ctx, now, person, "lifted", Kind.RESTRICTION)
 
 
 def _views(conn: Connection, which: ColumnElement[bool]) -> Iterator[BarView]:

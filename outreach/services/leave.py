@@ -29,24 +29,41 @@ def close_account(ctx: Context, session: Session, password: str) -> None:
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         row = _locked(conn, actor)
-        ended = connections.end_all(conn, ctx, now, row.contact, actor)
-        links = [link for link in connect_links.of_member(conn, row.id) if connect_links.close(conn, now, link.id)]
-        cancelled, refused = invitations.end_all(conn, now, row.id)
-        sessions = end_sessions(conn, now, row.id, MEMBERS)
-        _answer_open_request(conn, now, row.contact)
-        store.change(conn, row.id, closed=now, password_hash=None, name_box=None, notify=0)
-        counts = {"connections": ended, "links": len(links), "sessions": sessions}
-        counts |= {"invitations": len(cancelled), "requests": len(refused)}
-        no = {"way": "link", "settlement": "refused"}
-        bodies: list[tuple[str, dict[str, Any]]] = [
-            *(("connect-link.closed", {"link": link.ref.hex()}) for link in links),
-            *(("invitation.cancelled", {"invitation": ref.hex()}) for ref in cancelled),
-            *(("invitation.answered", {"invitation": ref.hex(), **no}) for ref in refused),
-            ("member.closed", counts),
-        ]
-        entries = (Entry(kind=kind, actor=actor.name, contact=row.contact_ref, body=body) for kind, body in bodies)
-        record(conn, now, *entries)
+        _close(conn, ctx, now, row, actor)
         erase_strangers(conn, now, [row.contact], actor=actor, reason="account closed")
+
+
+def end_account(conn: Connection, ctx: Context, now: int, contact_id: int, actor: Actor) -> bool:
+    """The same for somebody who is being erased, inside the caller's transaction, who holds the locks it needs: the
+    contact, whoever they are connected with, the members who invite them. False when they have no open account.
+    """
+    connections.end_all(conn, ctx, now, contact_id, actor)
+    row = store.by_contact(conn, contact_id)
+    if row is None or row.closed is not None:
+        return False
+    _close(conn, ctx, now, row, actor)
+    return True
+
+
+def _close(conn: Connection, ctx: Context, now: int, row: store.MemberRow, actor: Actor) -> None:
+    """End everything the account had going, and the account."""
+    ended = connections.end_all(conn, ctx, now, row.contact, actor)
+    links = [link for link in connect_links.of_member(conn, row.id) if connect_links.close(conn, now, link.id)]
+    cancelled, refused = invitations.end_all(conn, now, row.id)
+    sessions = end_sessions(conn, now, row.id, MEMBERS)
+    _answer_open_request(conn, now, row.contact)
+    store.change(conn, row.id, closed=now, password_hash=None, name_box=None, notify=0)
+    counts = {"connections": ended, "links": len(links), "sessions": sessions}
+    counts |= {"invitations": len(cancelled), "requests": len(refused)}
+    no = {"way": "link", "settlement": "refused"}
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        *(("connect-link.closed", {"link": link.ref.hex()}) for link in links),
+        *(("invitation.cancelled", {"invitation": ref.hex()}) for ref in cancelled),
+        *(("invitation.answered", {"invitation": ref.hex(), **no}) for ref in refused),
+        ("member.closed", counts),
+    ]
+    entries = (Entry(kind=kind, actor=actor.name, contact=row.contact_ref, body=body) for kind, body in bodies)
+    record(conn, now, *entries)
 
 
 def _locked(conn: Connection, actor: Actor) -> store.MemberRow:

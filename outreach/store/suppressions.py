@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from outreach.store.schema.people import suppression
 from outreach.store.staging import among_keys, bound_keys
 
-STRENGTH = ("erased", "deceased", "never", "complaint", "imported", "bounce")
+STRENGTH = ("erased", "deceased", "never", "restricted", "complaint", "imported", "bounce")
 """Kinds, strongest first: the order in which one is named as the reason."""
 
 
@@ -67,6 +67,16 @@ def lift_by_officer(conn: Connection, now: int, ref: bytes) -> bool:
         .values(lifted=now)
     )
     return done.rowcount == 1
+
+
+def lift_kind(conn: Connection, now: int, key: bytes, kind: str) -> bool:
+    """End the bar of this kind on a key, whoever else may lift it. False when none stands."""
+    done = conn.execute(
+        update(suppression)
+        .where(suppression.c.key == key, suppression.c.kind == kind, suppression.c.lifted.is_(None))
+        .values(lifted=now)
+    )
+    return done.rowcount > 0
 
 
 def _insert_new(conn: Connection) -> Insert:

@@ -1,0 +1,165 @@
+"""What is held about a person and others here: account, invitations, connections, links. The others stay masked."""
+
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from outreach.store.boxes import ContactKeys
+from outreach.store.schema.members import (
+    appeal,
+    connect_link,
+    connection,
+    connection_side,
+    disclosure,
+    invitation,
+    member,
+    member_session,
+)
+from outreach.store.schema.organisation import staff, staff_session
+from outreach.store.schema.people import contact
+
+Facts = dict[str, Any]
+
+
+def accounts_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]:
+    """The member's account and the place on the staff, with their sessions."""
+    return [*_members(conn, keys, contact_id), *_staff(conn, keys, contact_id)]
+
+
+def made_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]:
+    """Invitations the person made, with their own words; whom they went to is masked."""
+    query = select(invitation).join(member, member.c.id == invitation.c.member).where(member.c.contact == contact_id)
+    return [
+        {
+            "asked": row.asked,
+            "way": row.way,
+            "to": keys.text(contact_id, row.label_box) or "somebody",
+            "relationship": row.relationship,
+            "note": keys.text(contact_id, row.note_box),
+            "expires": row.expires,
+            "answered": row.answered if row.answer == "accepted" else None,
+            "answer": row.answer if row.answer == "accepted" else None,
+        }
+        for row in conn.execute(query.order_by(invitation.c.id))
+    ]
+
+
+def received_of(conn: Connection, contact_id: int) -> list[Facts]:
+    """Invitations to the person; who made them, and in which words, is those people's own."""
+    own = select(contact.c.mailbox).where(contact.c.id == contact_id).scalar_subquery()
+    query = select(invitation).where((invitation.c.contact == contact_id) | (invitation.c.mailbox == own))
+    return [
+        {
+            "asked": row.asked,
+            "way": row.way,
+            "from": "a member",
+            "relationship": row.relationship,
+            "language": row.locale,
+            "expires": row.expires,
+            "answered": row.answered,
+            "answer": row.answer,
+            "report": row.report,
+            "reminder": row.reminder,
+        }
+        for row in conn.execute(query.order_by(invitation.c.id))
+    ]
+
+
+def connections_of(conn: Connection, contact_id: int) -> list[Facts]:
+    """Connections, and what the person showed the other side, from when until when."""
+    shown: dict[int, list[Facts]] = {}
+    for one in conn.execute(select(disclosure).where(disclosure.c.contact == contact_id).order_by(disclosure.c.id)):
+        shown.setdefault(one.connection, []).append({"what": one.what, "since": one.since, "until": one.until})
+    query = (
+        select(connection, connection_side.c.muted)
+        .outerjoin(
+            connection_side,
+            (connection_side.c.connection == connection.c.id) & (connection_side.c.contact == contact_id),
+        )
+        .where((connection.c.low == contact_id) | (connection.c.high == contact_id))
+    )
+    return [
+        {
+            "since": row.since,
+            "with": "a member",
+            "ended": row.ended,
+            "ended_by_you": None if row.ended is None else row.ended_by == contact_id,
+            "muted": row.muted,
+            "you_showed": shown.get(row.id, []),
+        }
+        for row in conn.execute(query.order_by(connection.c.id))
+    ]
+
+
+def links_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]:
+    """Connect links the person put up."""
+    query = select(connect_link).join(member, member.c.id == connect_link.c.member)
+    return [
+        {
+            "created": row.created,
+            "name": keys.text(contact_id, row.label_box),
+            "most": row.most,
+            "expires": row.expires,
+            "closed": row.closed,
+            "closed_for": row.closed_for,
+        }
+        for row in conn.execute(query.where(member.c.contact == contact_id).order_by(connect_link.c.id))
+    ]
+
+
+def appeals_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]:
+    """Appeals against a suspension, and what they were answered."""
+    query = select(appeal).join(member, member.c.id == appeal.c.member).where(member.c.contact == contact_id)
+    return [
+        {
+            "appealed": row.at,
+            "words": keys.text(contact_id, row.words_box),
+            "answered": row.answered,
+            "answer": row.answer,
+            "reason": row.reason,
+        }
+        for row in conn.execute(query.order_by(appeal.c.id))
+    ]
+
+
+def _members(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]:
+    query = select(member).where(member.c.contact == contact_id)
+    return [
+        {
+            "account": "member",
+            "code": row.code,
+            "name": keys.text(contact_id, row.name_box),
+            "created": row.created,
+            "mailed_when_answered": bool(row.notify),
+            "has_password": row.password_hash is not None,
+            "suspended": row.suspended,
+            "suspended_for": row.suspended_for,
+            "closed": row.closed,
+            "sessions": _sessions(conn, keys, contact_id, member_session, member_session.c.member, row.id),
+        }
+        for row in conn.execute(query).all()
+    ]
+
+
+def _staff(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]:
+    query = select(staff).where(staff.c.contact == contact_id)
+    return [
+        {
+            "account": "staff",
+            "roles": row.roles,
+            "time_zone": row.timezone,
+            "created": row.created,
+            "has_password": row.password_hash is not None,
+            "closed": row.disabled,
+            "sessions": _sessions(conn, keys, contact_id, staff_session, staff_session.c.staff, row.id),
+        }
+        for row in conn.execute(query).all()
+    ]
+
+
+def _sessions(conn: Connection, keys: ContactKeys, contact_id: int, table: Any, owner: Any, owner_id: int) -> Any:
+    query = select(table.c.created, table.c.seen, table.c.ended, table.c.client_box).where(owner == owner_id)
+    return [
+        {"created": row.created, "seen": row.seen, "ended": row.ended, "from": keys.facts(contact_id, row.client_box)}
+        for row in conn.execute(query.order_by(table.c.id)).all()
+    ]

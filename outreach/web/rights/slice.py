@@ -1,0 +1,67 @@
+"""What every page about one's own data shares: its language, who we are, and the links that no longer work."""
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from werkzeug.exceptions import HTTPException
+
+from outreach.domain.errors import NotFoundError, TokenError, TokenExpiredError
+from outreach.domain.tokens import TokenCompromisedError
+from outreach.services.public_text import see_house
+from outreach.services.rights.erasure import WorksHereError
+from outreach.web.home import context
+from outreach.web.language import present_language, speak_as_asked
+
+blueprint = Blueprint("rights", __name__)
+blueprint.before_request(speak_as_asked)
+
+
+@blueprint.context_processor
+def _language() -> dict[str, object]:
+    return {"language": present_language(), "house": see_house(context()), "ignores_cookies": False}
+
+
+def lost(title: str, text: str, status: int, *, token: str | None = None) -> ResponseReturnValue:
+    """A page for a link that leads nowhere. `token`: of one whose owner can be mailed a fresh one."""
+    return render_template("rights/lost.html", title=title, text=text, token=token), status
+
+
+@blueprint.errorhandler(TokenExpiredError)
+def _expired(_error: TokenExpiredError) -> ResponseReturnValue:
+    text = gettext("Such a link works for half an hour. Nothing was changed.")
+    return lost(gettext("This link is past its time"), text, 410, token=(request.view_args or {}).get("token"))
+
+
+@blueprint.errorhandler(TokenCompromisedError)
+def _compromised(_error: TokenCompromisedError) -> ResponseReturnValue:
+    text = gettext("The key that protected it became known to somebody else. Nothing was changed.")
+    return lost(gettext("This link can no longer be trusted"), text, 410)
+
+
+@blueprint.errorhandler(TokenError)
+def _foreign(_error: TokenError) -> ResponseReturnValue:
+    text = gettext("It is not one of ours, or a part of it got lost. Nothing was changed. Copy the whole link.")
+    return lost(gettext("This link is not complete"), text, 404)
+
+
+@blueprint.errorhandler(NotFoundError)
+def _missing(_error: NotFoundError) -> ResponseReturnValue:
+    text = gettext("An answer is kept for thirty days. Ask again, and it is made anew.")
+    return lost(gettext("There is nothing here"), text, 404)
+
+
+@blueprint.errorhandler(WorksHereError)
+def _works_here(_error: WorksHereError) -> ResponseReturnValue:
+    text = gettext("You work here, and the log must be able to explain what staff did. Speak to your administrator.")
+    return lost(gettext("Nothing was erased"), text, 409)
+
+
+@blueprint.errorhandler(HTTPException)
+def _http(error: HTTPException) -> ResponseReturnValue | HTTPException:
+    if error.code == 429:
+        text = gettext("Too many requests came from your network. Nothing was lost; wait a minute and try again.")
+        return lost(gettext("A little slower, please"), text, 429)
+    if error.code == 400:
+        text = gettext("Nothing was changed. Open the page again and use its buttons.")
+        return lost(gettext("This request could not be read"), text, 400)
+    return error
