@@ -17,12 +17,26 @@ from outreach.web.marketer.views import blueprint as marketer
 from outreach.web.member.views import blueprint as member
 from outreach.web.officer.views import blueprint as officer
 from outreach.web.published_log.views import blueprint as published_log
+from outreach.web.receipts.views import blueprint as receipts
 from outreach.web.recipient.views import blueprint as recipient
-from outreach.web.transparency.views import blueprint as transparency
 from outreach.web.rights.views import blueprint as rights
+from outreach.web.transparency.views import blueprint as transparency
 
 ROOT = Path(__file__).parent.parent
-SLICES = (recipient, transparency, rights, member, marketer, officer, admin, desk, account, mailbox, published_log)
+SLICES = (
+    recipient,
+    receipts,
+    transparency,
+    rights,
+    member,
+    marketer,
+    officer,
+    admin,
+    desk,
+    account,
+    mailbox,
+    published_log,
+)
 
 
 def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:

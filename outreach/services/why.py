@@ -14,6 +14,7 @@ from outreach.domain.errors import NotFoundError
 from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
 from outreach.services.public_text import Promise, promise_of
+from outreach.services.receipts.links import token_of
 from outreach.services.withdraw import LOWER_CAP, Mail, Standing, find_mail, standing
 from outreach.store import consents
 from outreach.store.boxes import ContactKeys
@@ -27,12 +28,15 @@ _SECOND = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How its reader agreed. `how`: confirmed or imported; `source`, `given`: what an import brought as evidence."""
+    """How its reader agreed. `how`: confirmed or imported; `source`, `given`: what an import brought as evidence;
+    `receipt`: the token that links to its receipt.
+    """
 
     at: int
     how: str
     promise: Promise
     source: str = ""
+    receipt: str = ""
     wording: str = ""
 
 
@@ -108,6 +112,7 @@ def _agreement(conn: Connection, ctx: Context, mail: Mail, row: Row[Any]) -> Agr
         promise=promise_of(consents.topics(conn, [event.topic])[event.topic], text),
         source=str(evidence.get("source", "")),
         wording=str(evidence.get("wording", text.wording)),
+        receipt=token_of(ctx, event.ref, event.at),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, exists, insert, select
+from sqlalchemy import Connection, Select, exists, insert, select
 from sqlalchemy.engine import Row
 
 from outreach.domain.audit import leaf_hash
@@ -15,7 +15,7 @@ from outreach.store.schema.organisation import controller
 from outreach.store.schema.people import contact, contact_key
 from outreach.store.schema.receipts import former_controller, receipt_mail
 
-_EVENT = (
+_EVENT: Select[Any] = (
     select(
         consent_event.c.id,
         consent_event.c.ref,
@@ -42,8 +42,7 @@ _EVENT = (
 
 def event_by_ref(conn: Connection, ref: bytes) -> Row[Any] | None:
     """A consent event with its topic, and its person as far as a receipt names them; None once they were erased."""
-    found: Row[Any] | None = conn.execute(_EVENT.where(consent_event.c.ref == ref)).one_or_none()
-    return found
+    return conn.execute(_EVENT.where(consent_event.c.ref == ref)).one_or_none()
 
 
 def events_since(conn: Connection, contact_id: int, since: int) -> list[Row[Any]]:

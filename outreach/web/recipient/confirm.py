@@ -5,10 +5,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from outreach.domain.errors import InvalidInputError
+from outreach.domain.tokens import Purpose
 from outreach.services import confirm
 from outreach.services.confirm import ConfirmationView
+from outreach.services.receipts.links import instant_before
 from outreach.web.auth import door
 from outreach.web.home import context
+from outreach.web.recipient.pressed import made_here, remember
 from outreach.web.recipient.slice import blueprint, chosen_locale, client, speak_to
 
 
@@ -24,6 +27,7 @@ def confirm_page(token: str) -> ResponseReturnValue:
 @door("recipient")
 def answer(token: str) -> ResponseReturnValue:
     ctx = context()
+    since = instant_before(ctx)
     view = confirm.view_confirmation(ctx, token)
     speak_to(view.locale, view.timezone)
     if request.form.get("answer") == "no":
@@ -39,6 +43,7 @@ def answer(token: str) -> ResponseReturnValue:
         return _question(token, view, error=gettext("Tick what you would like to get, or choose No.")), 422
     if done.needs_step:
         return _question(token, view, needs_step=True)
+    remember(Purpose.CONFIRM, token, since)
     return _answered(token, done.view, is_again=done.is_again)
 
 
@@ -53,7 +58,9 @@ def never_page(token: str) -> ResponseReturnValue:
 @blueprint.post("/confirm/<token>/never")
 @door("recipient")
 def never(token: str) -> ResponseReturnValue:
+    since = instant_before(context())
     done = confirm.never(context(), token)
+    remember(Purpose.CONFIRM, token, since)
     speak_to(done.view.locale, done.view.timezone)
     return redirect(_here(token), 303)
 
@@ -88,4 +95,6 @@ def _question(token: str, view: ConfirmationView, *, error: str = "", needs_step
 
 
 def _answered(token: str, view: ConfirmationView, *, is_again: bool) -> str:
-    return render_template("recipient/answered.html", view=view, token=token, is_again=is_again)
+    return render_template(
+        "recipient/answered.html", view=view, token=token, is_again=is_again, receipts=made_here(token)
+    )

@@ -11,10 +11,12 @@ from outreach.domain.errors import ConflictError, TokenError
 from outreach.domain.tokens import Purpose, TokenCompromisedError
 from outreach.services import withdraw
 from outreach.services.fresh_link import mail_fresh_link
+from outreach.services.receipts.links import instant_before
 from outreach.services.why import explain
 from outreach.services.withdraw import Standing
 from outreach.web.auth import door
 from outreach.web.home import context
+from outreach.web.recipient.pressed import made_here, remember
 from outreach.web.recipient.slice import blueprint, chosen_locale, client, speak_to, tell
 from outreach.web.security import csrf
 
@@ -42,7 +44,9 @@ def one_click(token: str) -> ResponseReturnValue:
         return render_template("recipient/fresh_sent.html")
     speak_to(done.standing.locale, done.standing.timezone)
     standing = replace(done.standing, has_others=False)
-    return render_template("recipient/stop.html", token=token, standing=standing, is_stopped=True, everything=False)
+    return render_template(
+        "recipient/stop.html", token=token, standing=standing, is_stopped=True, everything=False, receipts=()
+    )
 
 
 @blueprint.post("/stop/<token>/press")
@@ -51,8 +55,10 @@ def press(token: str) -> ResponseReturnValue:
     how = request.form.get("how", "")
     if how not in {"page", "everything"}:
         abort(400)
+    since = instant_before(context())
     done = withdraw.withdraw(context(), token, how, client())
     _remember("recipient.stop_page", token, done.undo, how)
+    remember(Purpose.STOP, token, since)
     return redirect(url_for("recipient.stop_page", token=token, lang=chosen_locale()), 303)
 
 
@@ -61,7 +67,9 @@ def press(token: str) -> ResponseReturnValue:
 def why_page(token: str) -> ResponseReturnValue:
     why = explain(context(), token)
     speak_to(why.standing.locale, why.standing.timezone)
-    return render_template("recipient/why.html", why=why, token=token, can_undo=_can_undo(token))
+    return render_template(
+        "recipient/why.html", why=why, token=token, can_undo=_can_undo(token), receipts=made_here(token)
+    )
 
 
 @blueprint.post("/why/<token>")
@@ -70,9 +78,11 @@ def change(token: str) -> ResponseReturnValue:
     how = request.form.get("how", "")
     if how not in {"page", "everything", "lower", "pause"}:
         abort(400)
+    since = instant_before(context())
     done = withdraw.withdraw(context(), token, how, client(), purpose=Purpose.WHY)
     speak_to(done.standing.locale, done.standing.timezone)
     _remember("recipient.why_page", token, done.undo, how)
+    remember(Purpose.WHY, token, since)
     tell(_said(how))
     return redirect(url_for("recipient.why_page", token=token, lang=chosen_locale()), 303)
 
@@ -82,10 +92,13 @@ def change(token: str) -> ResponseReturnValue:
 def undo() -> ResponseReturnValue:
     page, token, undo_token, _ = session.pop(_UNDO, ("recipient.start", "", "", ""))
     back = url_for(page, token=token, lang=chosen_locale()) if token else url_for("recipient.start")
+    since = instant_before(context())
     try:
         put_back = withdraw.undo(context(), undo_token, client())
     except (TokenError, ConflictError):
         put_back = 0
+    if put_back:
+        remember(Purpose.WHY if page == "recipient.why_page" else Purpose.STOP, token, since)
     tell(gettext("It is as it was before.") if put_back else gettext("There is nothing left to undo here."))
     return redirect(back, 303)
 
@@ -114,6 +127,7 @@ def _stop_page(token: str, standing: Standing) -> ResponseReturnValue:
         is_stopped=standing.state == "withdrawn" or bool(pressed),
         everything=pressed == "everything",
         can_undo=bool(pressed),
+        receipts=made_here(token),
     )
 
 
