@@ -26,6 +26,7 @@ from outreach.pipeline.reap import reap_dead
 from outreach.pipeline.record import keep_evidence, record_outcomes
 from outreach.services.context import Context
 from outreach.services.controller import ready_for_real_mail
+from outreach.services.rights.restored import is_behind
 from outreach.store.messages import due_express, due_lanes, release_all
 
 log = structlog.get_logger()
@@ -93,6 +94,7 @@ class Worker:
         self._look_again = 0.0
         self._asked = 0.0
         self._is_held_back = True
+        self._has_warned = False
         self._is_unsure = False
 
     def run(self, nudged: threading.Event | None = None, idle_seconds: float = _IDLE_SECONDS) -> None:
@@ -185,14 +187,27 @@ class Worker:
         self.stopping.wait(self._rest_seconds)
 
     def _held_back(self) -> bool:
-        """Whether real mail must wait: an organisation that does not say who it is may not send any."""
-        if not self.ctx.settings.relays:
-            return False
+        """Whether mail must wait: the database came from a backup that knows less than was signed since, or the
+        organisation does not say who it is, which real mail must.
+        """
         if time.monotonic() >= self._asked:
-            with self.ctx.db.reading() as conn:
-                self._is_held_back = bool(ready_for_real_mail(self.ctx, conn))
+            self._is_held_back = self._is_restored() or self._is_nameless()
             self._asked = time.monotonic() + _LOOK_SECONDS
         return self._is_held_back
+
+    def _is_restored(self) -> bool:
+        if not is_behind(self.ctx):
+            return False
+        if not self._has_warned:
+            log.critical("pipeline.restored", do="run `outreach store restored`; nothing is sent until then")
+        self._has_warned = True
+        return True
+
+    def _is_nameless(self) -> bool:
+        if not self.ctx.settings.relays:
+            return False
+        with self.ctx.db.reading() as conn:
+            return bool(ready_for_real_mail(self.ctx, conn))
 
     def _hand_off(self, letters: Letters, journal: WorkerJournal, room: Mapping[str, int] | None) -> list[Outcome]:
         outcomes: list[Outcome] = []
