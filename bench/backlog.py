@@ -1,6 +1,6 @@
 """`python -m bench.backlog`: what a running campaign does to those who do not wait for it, and how fast it obeys.
 
-While the product's own processes send a campaign to 100,000 people from PostgreSQL into smtp-sink, thirty people sign
+While the product's own processes send a campaign to 300,000 people from PostgreSQL into smtp-sink, thirty people sign
 up one after another; from each form to the relay's answer for its confirmation is measured. Then it is paused:
 counted is what still leaves after the pause was answered, in mails and seconds. Prints
 `backlog confirmation_s=… worst_s=… after_pause=… pause_s=…`: median and worst of the thirty, and of three pauses the
@@ -20,7 +20,7 @@ from outreach.services.campaigns import pause_campaign, resume_campaign
 from outreach.services.sign_up import SignUp, submit_sign_up
 from outreach.store.schema.campaigns import attempt, campaign, message
 
-_PEOPLE = 100_000
+_PEOPLE = 300_000
 _SIGN_UPS = 30
 _PAUSES = 3
 _WORKERS = 2

@@ -22,7 +22,7 @@ from outreach.store.schema.campaigns import message
 
 _MAILS = 20_000
 _WARM_UP = 3_000
-_REPEATS = 3
+_REPEATS = 5
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--mails", type=int, default=_MAILS)
     options.add_argument("--repeats", type=int, default=_REPEATS)
-    options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--workers", type=int, default=3)
     options.add_argument("--only", choices=["postgresql", "sqlite"])
     chosen = options.parse_args()
     found: dict[str, list[float]] = {}

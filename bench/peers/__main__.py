@@ -13,9 +13,7 @@ in the faster peer's.
 """
 
 import argparse
-import signal
 import statistics
-import sys
 from pathlib import Path
 
 from bench.peers import letter, ours
@@ -34,7 +32,6 @@ def main() -> None:
     parser.add_argument("--ours", type=int, default=20_000, help="readers of ours")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with folder() as place:
         mailman, newsletter = Mailman(place / "mailman"), Newsletter(place)
         for count in (_FEW, options.readers // _PART, options.readers):

@@ -30,6 +30,8 @@ _FIRST = 10 * PER_SECOND  # a first refusal is taken to have come at this rate a
 _GROWTH = 300  # each accepted message adds a three-hundredth of a message a second
 _FIRST_REST, LONGEST_REST = 5 * SECOND, 15 * 60 * SECOND
 _NOTABLE = 20  # one refusal in so many is a provider's word; a rarer one is about one address or domain
+_ENOUGH = 100  # fewer messages than this tell no more than this many would, so that small batches judge nothing alone
+_MEMORY = 1000  # of so many messages half is forgotten
 
 WARM_UP = tuple(50 * 2**day for day in range(14))
 """A provider's allowance on each day of the warm-up: 50, then twice as much as the day before, to 409,600.
@@ -59,8 +61,8 @@ class Pace:
 
     `rate`: learned from refusals, None: nothing was. `free`: when the bucket is full again (the clock of a GCRA, ITU-T
     I.371). `resting`: nothing leaves before. `slowed`: the last refusal that counted, `code` its code, `strikes` how
-    many there were since anything was accepted. `day`: the midnight `sent` counts from, `step` the warm-up days that
-    are over.
+    many there were since anything was accepted. `passed` and `refused`: about how many messages were met since, from
+    the first refusal on. `day`: the midnight `sent` counts from, `step` the warm-up days that are over.
     """
 
     rate: int | None = None
@@ -69,6 +71,8 @@ class Pace:
     slowed: int = 0
     strikes: int = 0
     code: str = ""
+    passed: int = 0
+    refused: int = 0
     day: int = 0
     step: int = 0
     sent: int = 0
@@ -150,9 +154,23 @@ def next_room(pace: Pace, limits: Limits, now: int) -> int:
     return max(start, pace.free - _burst(rate) + cost)
 
 
-def is_notable(accepted: int, refused: int) -> bool:
-    """Whether so many refusals among so many messages are about the pace, not about single addresses."""
-    return refused > 0 and refused * _NOTABLE >= accepted + refused
+def note(pace: Pace, now: int, passed: int, refused: int) -> Pace:
+    """After any batch: count what was met, the older the less. What comes while the pair rests left before."""
+    passed, refused = pace.passed + passed, pace.refused + refused
+    if now < pace.resting or refused == 0:
+        return pace
+    while passed + refused > _MEMORY:
+        passed, refused = passed // 2, refused // 2
+    return replace(pace, passed=passed if refused else 0, refused=refused)
+
+
+def is_notable(pace: Pace, refused: int) -> bool:
+    """Whether refusals, of which the batch just noted had `refused`, are about the pace, not about single addresses.
+
+    Any is while nothing was accepted since the last that counted; else one in twenty of what was met lately is.
+    """
+    tried = max(_ENOUGH, pace.passed + pace.refused)
+    return refused > 0 and (pace.strikes > 0 or pace.refused * _NOTABLE >= tried)
 
 
 def slow_down(pace: Pace, limits: Limits, now: int, accepted: int, refused: int, code: str) -> Pace:
@@ -171,7 +189,10 @@ def slow_down(pace: Pace, limits: Limits, now: int, accepted: int, refused: int,
     rest = min(_FIRST_REST << min(pace.strikes, 20), LONGEST_REST)
     until = now + rest
     free = max(pace.free, until + _burst(rate) - _cost(1, rate))
-    return replace(pace, rate=rate, free=free, resting=until, slowed=now, strikes=pace.strikes + 1, code=code)
+    strikes = pace.strikes + 1
+    return replace(
+        pace, rate=rate, free=free, resting=until, slowed=now, strikes=strikes, code=code, passed=0, refused=0
+    )
 
 
 def recover(pace: Pace, limits: Limits, now: int, accepted: int) -> Pace:
@@ -189,7 +210,7 @@ def recover(pace: Pace, limits: Limits, now: int, accepted: int) -> Pace:
 
 def forget(pace: Pace, limits: Limits, now: int) -> Pace:
     """Without what refusals taught. Ceilings and warm-up are not learned, and stay."""
-    pace = replace(pace, rate=None, resting=0, slowed=0, strikes=0, code="")
+    pace = replace(pace, rate=None, resting=0, slowed=0, strikes=0, code="", passed=0, refused=0)
     return replace(pace, free=min(pace.free, now + _burst(rate_of(pace, limits, now) or FASTEST)))
 
 

@@ -23,7 +23,7 @@ LANES: tuple[Lanes, ...] = get_args(Lanes)
 
 Nudges = Mapping[Lanes, threading.Event]
 
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 0.1
 _SLOW_LOOK_SECONDS = 2.0
 """How often a worker that is nudged looks by itself: what a lost broker costs."""
 

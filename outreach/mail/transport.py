@@ -1,6 +1,6 @@
 """What the pipeline and whatever carries mail tell each other: parcels, each one's outcome, a journal of the way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -70,3 +70,20 @@ class Journal(Protocol):
 
 Stop = Callable[[int], bool]
 """Asked just before MAIL FROM is written, in the carrier's own thread: whether this message is to be put back."""
+
+
+class Transport(Protocol):
+    """What carries mail: `relays.Router`, whatever stands behind the relay or pool a sender names."""
+
+    def hand_off(
+        self,
+        pool: str,
+        parcels: Sequence[Parcel],
+        journal: Journal,
+        stop: Stop | None = None,
+        room: Mapping[str, int] | None = None,
+    ) -> list[Outcome]:
+        """One outcome for each parcel. `room`: how many of them each relay may take; None: as many as it will."""
+
+    def close(self) -> None:
+        """Let go of every connection."""

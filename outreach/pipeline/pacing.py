@@ -157,25 +157,29 @@ def learn(
 
     Returns when each message that was deferred for the pace may go again at the earliest, by message id;
     `domain.pacing.try_again` says when it does. Call it late in the transaction: the rows of pairs stay locked until
-    it ends. Pairs that were neither refused nor slowed before are not touched.
+    it ends. Pairs that refuse nothing and are not remembered for anything are not touched.
     """
     met = _meetings(outcomes, providers)
     known = read_paces(conn) if met else {}
-    slow = {pair for pair, what in met.items() if pacing.is_notable(what.passed, what.refused)}
-    better = {pair for pair in met.keys() - slow if pair in known and known[pair].rate is not None}
-    paces = hold_paces(conn, slow | better)
+    paces = hold_paces(conn, (pair for pair, what in met.items() if what.refused or _is_learned(known.get(pair))))
+    rooms = {}
     for pair, pace in paces.items():
-        limits = ctx.settings.limits_of(*pair)
-        if pair in slow:
-            after = pacing.slow_down(pace, limits, now, met[pair].passed, met[pair].refused, met[pair].code)
+        limits, what = ctx.settings.limits_of(*pair), met[pair]
+        after = pacing.note(pace, now, what.passed, what.refused)
+        if pacing.is_notable(after, what.refused):
+            after = pacing.slow_down(after, limits, now, what.passed, what.refused, what.code)
+            rooms[pair] = pacing.next_room(after, limits, now)
         else:
-            after = pacing.recover(pace, limits, now, met[pair].sent)
+            after = pacing.recover(after, limits, now, what.sent)
         _keep(conn, now, pair, pace, after, limits)
-        paces[pair] = after
-    rooms = {pair: pacing.next_room(paces[pair], ctx.settings.limits_of(*pair), now) for pair in slow}
     waiting = (one for one in outcomes if one.result is Result.DEFERRED and _is_slow(one))
     placed = ((one.message_id, (one.relay, providers.get(one.message_id, ""))) for one in waiting)
     return {message_id: rooms[pair] for message_id, pair in placed if pair in rooms}
+
+
+def _is_learned(pace: Pace | None) -> bool:
+    """Whether refusals have left anything with this pair."""
+    return pace is not None and (pace.rate is not None or pace.refused > 0)
 
 
 def _behind(ctx: Context, conn: Connection, lane: str) -> tuple[tuple[str, ...], str] | None:
@@ -222,14 +226,12 @@ def _is_slow(one: Outcome) -> bool:
 def _keep(conn: Connection, now: int, pair: Pair, before: Pace, after: Pace, limits: Limits) -> None:
     """Write a pair's row if it changed; delete it when nothing is left to remember. The log tells both ends."""
     names = {"relay": pair[0], "provider": pair[1]}
-    if after == before:
-        return
     if after.slowed > before.slowed:
         body = names | {"rate": pacing.per_second(after.rate or 0), "rest": (after.resting - now) // pacing.SECOND}
         record(conn, now, Entry(kind="pace.slowed", actor="engine", body=body | {"code": after.code}))
-    elif after.rate is None:
+    elif after.rate is None and before.rate is not None:
         record(conn, now, Entry(kind="pace.recovered", actor="engine", body=names))
-        if not limits.bind:
-            drop_paces(conn, [pair])
-            return
-    save_paces(conn, {pair: after})
+    if not (limits.bind or _is_learned(after)):
+        drop_paces(conn, [pair])
+    elif after != before:
+        save_paces(conn, {pair: after})

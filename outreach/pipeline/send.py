@@ -9,15 +9,15 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
 from outreach.domain.errors import SettingsError
-from outreach.mail.transport import Journal, Outcome, Parcel, Result, Stop
+from outreach.mail.transport import Outcome, Result, Transport
 from outreach.pipeline.claim import Claimed, claim
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.letters import Letters, write_letters
@@ -36,30 +36,13 @@ Lanes = Literal["express", "bulk"]
 SECONDS_A_BATCH = 2.0
 """A batch is what the relay takes in two seconds at its present pace: no decision grows older than that unused."""
 
-_FEWEST, _MOST = 8, 1000
+_FEWEST, _MOST = 8, 2000
 _IDLE_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
 _LAST_TRIES = 5
 _LONGEST_REST_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
 """How long a worker stays in a lane before it looks whether a lane before it has something due."""
-
-
-class Carrier(Protocol):
-    """What carries mail: `mail.relays.Router`, whatever stands behind the relay or pool a sender names."""
-
-    def hand_off(
-        self,
-        pool: str,
-        parcels: Sequence[Parcel],
-        journal: Journal,
-        stop: Stop | None = None,
-        room: Mapping[str, int] | None = None,
-    ) -> list[Outcome]:
-        """One outcome for each parcel. `room`: how many of them each relay may take; None: as many as it will."""
-
-    def close(self) -> None:
-        """Let go of every connection."""
 
 
 @dataclass
@@ -81,7 +64,7 @@ class Worker:
     """Runs rounds in the thread that calls `run`."""
 
     ctx: Context
-    carrier: Carrier
+    carrier: Transport
     lanes: Lanes = "bulk"
     stopping: threading.Event = field(default_factory=threading.Event)
     pace: Pace = field(default_factory=Pace)

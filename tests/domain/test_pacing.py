@@ -27,6 +27,7 @@ from outreach.domain.pacing import (
     is_slow_down,
     learned,
     next_room,
+    note,
     rate_of,
     recover,
     room,
@@ -110,7 +111,8 @@ def test_rates_and_room_stay_within_bounds_whatever_happens(bound: Limits, cours
         assert free is None or free >= 0
         mine = wanted if free is None else min(wanted, free)
         pace = give_back(take(pace, bound, now, mine), bound, now, min(back, mine))
-        if is_notable(accepted, refused):
+        pace = note(pace, now, accepted, refused)
+        if is_notable(pace, refused):
             pace = slow_down(pace, bound, now, accepted, refused, "421")
         else:
             pace = recover(pace, bound, now, accepted)
@@ -141,7 +143,8 @@ def test_next_room_is_when_something_fits_and_no_batch_before(bound: Limits, cou
         now += wait
         free = room(pace, bound, now)
         pace = take(pace, bound, now, wanted if free is None else min(wanted, free))
-        if is_notable(accepted, refused):
+        pace = note(pace, now, accepted, refused)
+        if is_notable(pace, refused):
             pace = slow_down(pace, bound, now, accepted, refused, "421")
         at = next_room(pace, bound, now)
         assert at >= now
@@ -289,10 +292,40 @@ def test_the_usual_schedule_at_most_doubles() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accepted", "refused", "notable"), [(99, 1, False), (19, 1, True), (0, 1, True), (9, 0, False)]
+    ("accepted", "refused", "notable"), [(99, 1, False), (95, 5, True), (0, 1, False), (0, 5, True), (9, 0, False)]
 )
 def test_a_rare_refusal_is_not_about_the_pace(accepted: int, refused: int, notable: bool) -> None:
-    assert is_notable(accepted, refused) is notable
+    assert is_notable(note(Pace(), NOW, accepted, refused), refused) is notable
+
+
+def test_small_batches_are_judged_together() -> None:
+    pace, slowed = Pace(), 0
+    for number in range(3000):
+        refused = int(number % 12 == 0)  # one in a hundred, in batches of eight
+        pace = note(pace, NOW, 8 - refused, refused)
+        slowed += is_notable(pace, refused)
+    assert slowed == 0
+    for _ in range(40):
+        pace = note(pace, NOW, 6, 2)
+        slowed += is_notable(pace, 2)
+    assert slowed > 0
+
+
+def test_after_a_rest_the_first_refusal_counts_until_something_was_accepted() -> None:
+    pace = slow_down(Pace(), NONE, NOW, 0, 100, "421")
+    assert note(pace, NOW, 0, 9) == pace  # it had left before
+    after = note(pace, pace.resting, 0, 1)
+    assert is_notable(after, 1)
+    assert not is_notable(note(recover(pace, NONE, pace.resting, 1), pace.resting, 0, 1), 1)
+
+
+@given(course=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 2000)), max_size=30))
+def test_what_was_met_is_remembered_within_bounds(course: list[tuple[int, int]]) -> None:
+    pace = Pace()
+    for passed, refused in course:
+        pace = note(pace, NOW, passed, refused)
+        assert 0 <= pace.passed + pace.refused <= 1000
+        assert pace.refused or not pace.passed
 
 
 def test_a_message_refused_for_the_pace_comes_back_with_the_next_room_and_later_each_time() -> None:

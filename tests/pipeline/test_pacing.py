@@ -161,9 +161,21 @@ def test_a_refusal_makes_the_pair_rest_and_says_so_in_the_log(line: Line) -> Non
     assert len(line.entries("pace.slowed")) == 1
 
 
-def test_one_refusal_among_many_is_not_the_providers_word(ctx: Context) -> None:
+def test_one_refusal_among_many_is_not_the_providers_word(line: Line) -> None:
+    ctx = line.ctx
     assert answered(ctx, *[TAKEN] * 99, REFUSED) == {}
+    assert row(ctx) == Pace(passed=99, refused=1)
+    assert lease(ctx, 500) is None
+    answered(ctx, *[TAKEN] * 3000)
     assert row(ctx) is None
+    assert line.entries("pace.slowed") == line.entries("pace.recovered") == []
+
+
+def test_refusals_in_batches_of_one_are_counted_together(line: Line) -> None:
+    for _ in range(4):
+        assert answered(line.ctx, REFUSED) == {}
+    assert set(answered(line.ctx, REFUSED)) == {1}
+    assert len(line.entries("pace.slowed")) == 1
 
 
 def test_what_no_relay_answered_teaches_nothing(ctx: Context) -> None:
@@ -175,9 +187,10 @@ def test_what_no_relay_answered_teaches_nothing(ctx: Context) -> None:
 
 
 def test_only_the_pair_that_was_refused_is_slowed(ctx: Context) -> None:
-    answered(ctx, REFUSED)
+    answered(ctx, *[REFUSED] * 5)
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
+        assert room(ctx, conn, now, ["main"], "gmail", 500) == {"main": 0}
         assert room(ctx, conn, now, ["main"], "yahoo", 500) is None
         assert room(ctx, conn, now, ["other"], "gmail", 500) is None
 

@@ -19,6 +19,8 @@ pace = Table(
     instant("slowed", server_default="0"),
     Column("strikes", Integer, nullable=False, server_default="0"),
     Column("code", Text, nullable=False, server_default=""),
+    Column("passed", Integer, nullable=False, server_default="0"),
+    Column("refused", Integer, nullable=False, server_default="0"),
     instant("day", server_default="0"),
     Column("step", Integer, nullable=False, server_default="0"),
     Column("sent", Integer, nullable=False, server_default="0"),

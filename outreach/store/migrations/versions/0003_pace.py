@@ -21,6 +21,8 @@ def upgrade() -> None:
         sa.Column("slowed", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("strikes", sa.Integer(), server_default="0", nullable=False),
         sa.Column("code", sa.Text(), server_default="", nullable=False),
+        sa.Column("passed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("refused", sa.Integer(), server_default="0", nullable=False),
         sa.Column("day", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("step", sa.Integer(), server_default="0", nullable=False),
         sa.Column("sent", sa.Integer(), server_default="0", nullable=False),
