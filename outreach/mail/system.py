@@ -20,7 +20,11 @@ TEMPLATES = frozenset(
         "connected",
         "fresh-link",
         "invitation",
+        "policy-change",
+        "receipt",
         "request",
+        "rights",
+        "rights-link",
         "staff-password",
         "staff-reset",
     }
@@ -33,7 +37,9 @@ def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
     Facts of every template: sender, controller, postal_address, reference. "confirmation": topics (a list of title,
     gets, wording, version, cap_n, cap_window in seconds, ratio_k) and confirm_url. "staff-password", "staff-reset":
     name (may be empty), url, hours. "account": url, minutes, is_new (nobody has this account yet). "fresh-link": topic
-    (its title), url. Raises ValueError for any other template.
+    (its title), url. "policy-change": policy, is_cap, before, after (values of `domain/policies.py`), starts (a day in
+    words), url. "rights-link": url, minutes. "rights": those of
+    `services/rights/notices.tell`. Raises ValueError for any other template.
     """
     if template not in TEMPLATES:
         raise ValueError(f"no such mail: {template}")

