@@ -1,10 +1,11 @@
 """Verifies the log for whoever does not want to trust it: the tree from its entries, then the tables from the log.
 
-The sealer, the triggers and the application's good will are not relied on; the keys are, so keep the file
-`checkpoints.txt` somewhere else too: it shows a log rewritten by somebody who holds the key.
+The sealer, the triggers and the application's good will are not relied on; the keys are. A log rewritten by somebody
+who holds them differs from checkpoints that were kept elsewhere: from `checkpoints.txt`, or those a witness took.
 """
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from outreach.domain.actors import Actor, Role
@@ -13,6 +14,7 @@ from outreach.services.findings import Finding, Findings, OutOfTimeError
 from outreach.services.seal import LogKey, checkpoint_file, kept_notes
 from outreach.services.verify_invitations import check_invitations
 from outreach.services.verify_replay import Replayed, check_replay
+from outreach.services.verify_tally import check_tally
 from outreach.services.verify_tree import TreeChecked, check_tree
 from outreach.store import audit_replay
 from outreach.store.audit import Entry, record
@@ -57,10 +59,11 @@ class Verdict:
         return [head, *listed, *rest, seen]
 
 
-def verify(ctx: Context, *, seconds: float | None = None) -> Verdict:
+def verify(ctx: Context, *, seconds: float | None = None, witnessed: Sequence[str] = ()) -> Verdict:
     """Check everything, in bounded memory; stop after `seconds` if given, with what was found until then.
 
-    Reads one instant of the database, so the engine may go on working meanwhile.
+    `witnessed`: signed checkpoints that were kept off the host. Reads one instant of the database, so the engine may
+    go on working meanwhile.
     """
     findings = Findings(None if seconds is None else time.monotonic() + seconds)
     tree, replay, pending, invited, complete = TreeChecked(), Replayed(), 0, 0, True
@@ -72,8 +75,9 @@ def verify(ctx: Context, *, seconds: float | None = None) -> Verdict:
                 findings.add(f"the entry with id {entry} is neither sealed nor waiting to be")
             for entry in audit_replay.waiting_wrongly(conn):
                 findings.add(f"the entry with id {entry} waits to be sealed, but was sealed or deleted")
-            tree = check_tree(conn, LogKey(ctx.keyring), kept, findings)
+            tree = check_tree(conn, LogKey(ctx.keyring), kept, findings, witnessed)
             replay = check_replay(conn, findings)
+            check_tally(conn, findings)
             invited = check_invitations(conn, findings)
         except OutOfTimeError:
             complete = False
@@ -103,3 +107,16 @@ def verify_now(ctx: Context, actor: Actor, *, seconds: float) -> Verdict:
     with ctx.db.transaction() as conn:
         record(conn, ctx.db.now(conn), Entry(kind="audit.verified", actor=actor.name, body=body))
     return verdict
+
+
+def notes_in(text: str) -> Iterator[str]:
+    """Signed notes that stand one after another, as a file of witnessed checkpoints holds them."""
+    lines: list[str] = []
+    for line in text.splitlines(keepends=True):
+        if lines and lines[-1].startswith("— ") and not line.startswith("— "):
+            yield "".join(lines)
+            lines = []
+        if lines or line.strip():
+            lines.append(line)
+    if lines:
+        yield "".join(lines)

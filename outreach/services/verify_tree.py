@@ -1,7 +1,7 @@
 """Recomputes the tree from the entries: leaves, tiles, roots, checkpoints, their signatures and the file beside it."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -14,6 +14,9 @@ from outreach.services.findings import Findings
 from outreach.services.seal import LogKey
 from outreach.store import audit_replay
 from outreach.store.audit_log import stored_bytes
+
+_SLACK = 3_600_000_000
+"""Microseconds by which an entry may be dated before one that stands above it: transactions take their time."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,25 @@ class TreeChecked:
     checkpoints: int = 0
 
 
-def check_tree(conn: Connection, key: LogKey, kept: Iterator[str], findings: Findings) -> TreeChecked:
-    """Walk the log once, first leaf to last."""
+def check_tree(
+    conn: Connection, key: LogKey, kept: Iterator[str], findings: Findings, witnessed: Sequence[str] = ()
+) -> TreeChecked:
+    """Walk the log once, first leaf to last. `kept`, `witnessed`: signed checkpoints from outside the database."""
     done = TreeChecked()
     claims = heapq.merge(
-        _stored_claims(conn, key, findings, done), _kept_claims(key, kept, findings), key=attrgetter("size")
+        _stored_claims(conn, key, findings, done),
+        _kept_claims(key, kept, findings),
+        _witnessed_claims(key, witnessed, findings),
+        key=attrgetter("size"),
     )
-    walk = _Walk(conn, findings, claims)
+    walk, order = _Walk(conn, findings, claims), _Order(findings)
     for page in audit_replay.leaves(conn):
         findings.must_hurry()
         for row in page:
             walk.add(row.position, _check_entry(row, findings))
+            order.add(row.position, row.at)
     walk.finish()
+    order.finish()
     for size in audit_replay.stray_notes(conn):
         findings.add(f"the signed checkpoint of size {size} has lost its row")
     done.size = walk.edge.size
@@ -99,6 +109,16 @@ def _kept_claims(key: LogKey, kept: Iterator[str], findings: Findings) -> Iterat
                 yield claim
 
 
+def _witnessed_claims(key: LogKey, notes: Sequence[str], findings: Findings) -> list[Claim]:
+    """A witness keeps the note with cosignatures below ours; only ours is asked for here."""
+    found: list[Claim] = []
+    for note in notes:
+        lines = note.splitlines(keepends=True)
+        ours = [line for line in lines if not line.startswith("— ") or line.startswith(f"— {key.name} ")]
+        found += _opened(key, "".join(ours), "a witnessed checkpoint", findings)
+    return sorted(found, key=attrgetter("size"))
+
+
 def _opened(key: LogKey, note: str, where: str, findings: Findings, size: int | None = None) -> Iterator[Claim]:
     try:
         checkpoint = key.open(note)
@@ -109,6 +129,33 @@ def _opened(key: LogKey, note: str, where: str, findings: Findings, size: int | 
         findings.add(f"{where} was signed for size {checkpoint.size}")
         return
     yield Claim(checkpoint.size, checkpoint.root, where)
+
+
+class _Order:
+    """Looks for entries that are dated long before what stands above them; those that follow each other are one."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._latest = 0
+        self._first: int | None = None
+        self._last = -1
+
+    def add(self, position: int, at: Any) -> None:
+        is_late = isinstance(at, int) and at < self._latest - _SLACK
+        if not is_late or position != self._last + 1:
+            self.finish()
+        if is_late:
+            self._first = position if self._first is None else self._first
+            self._last = position
+        elif isinstance(at, int):
+            self._latest = max(self._latest, at)
+
+    def finish(self) -> None:
+        if self._first is not None:
+            upto = f", as are all up to entry {self._last}" if self._last > self._first else ""
+            what = f"it is dated back: more than an hour before entries that stand above it{upto}"
+            self._findings.add(what, self._first)
+        self._first, self._last = None, -1
 
 
 class _Walk:
@@ -224,6 +271,9 @@ class _Tiles:
             self._check(level, filling)
             root = root_of(filling)
             filling.clear()
+            if audit_replay.node(self._conn, level + 1, self._done[level]) != root:
+                what = f"the hash of tile {self._done[level]} of level {level}, which begins here, is not what was kept"
+                self._findings.add(what, self._done[level] * TILE ** (level + 1))
             self._done[level] += 1
             self.add(root, level + 1)
 

@@ -14,6 +14,7 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
 from outreach.store.schema.members import invitation, member
 from outreach.store.schema.people import contact
+from outreach.store.schema.transparency import audit_node
 
 PAGE = 5000
 WIDE_PAGE = 50_000
@@ -66,6 +67,12 @@ def stray_notes(connection: Connection) -> list[int]:
 
 def tile(connection: Connection, level: int, number: int) -> bytes | None:
     query = select(audit_tile.c.hashes).where(audit_tile.c.level == level, audit_tile.c.number == number)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def node(connection: Connection, level: int, number: int) -> bytes | None:
+    """The root kept of a full tile of the level below."""
+    query = select(audit_node.c.hash).where(audit_node.c.level == level, audit_node.c.number == number)
     return connection.execute(query).scalar_one_or_none()
 
 

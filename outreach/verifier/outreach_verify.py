@@ -225,6 +225,10 @@ class Claim:
     where: str
     is_witnessed: bool = False
 
+    @property
+    def told(self) -> str:
+        return f"{self.where} of {self.size} entries"
+
 
 def opened(keys: Keys, note: str, where: str, is_witnessed: bool = False) -> Claim:
     try:
@@ -415,7 +419,7 @@ def check_tree(chunks: Iterable[list[bytes]], claims: list[Claim], report: Repor
     waiting = sorted(claims)
     for one, other in pairwise(waiting):
         if one.size == other.size and one.root != other.root:
-            what = f"two signed checkpoints of {one.size} entries have different roots: {one.where}, {other.where}"
+            what = f"two roots are signed for the same {one.size} entries: by {one.where} and by {other.where}"
             report.add("forked", what, one.size - 1)
     edge: list[bytes] = []
     size = agreed = 0
@@ -435,14 +439,14 @@ def check_tree(chunks: Iterable[list[bytes]], claims: list[Claim], report: Repor
                     tell_rewritten(report, claim, agreed)
     for claim in waiting:
         if claim.size > size:
-            what = f"the log ends here, but {claim.where} covers {claim.size} entries: cut off or rolled back"
+            what = f"the log ends here, before {claim.told} does: cut off or rolled back"
             report.add("truncated", what, size, claim.size - 1)
     return size, root_of(edge)
 
 
 def tell_rewritten(report: Report, claim: Claim, agreed: int) -> None:
     """A root that differs: the entries were changed after the checkpoint was signed, or it after them."""
-    what = f"altered, removed, inserted or reordered since {claim.where} was signed"
+    what = f"altered, removed, inserted or reordered since {claim.told} was signed"
     report.add("forked" if claim.is_witnessed else "altered", what, min(agreed, claim.size - 1), claim.size - 1)
 
 
@@ -486,7 +490,7 @@ def check_part(export: Export, claims: list[Claim], head: Claim, story: Story, r
     for claim in claims:
         path = [base64.b64decode(step) for step in steps.get(str(claim.size), [])]
         if claim.size > head.size:
-            what = f"the export's log ends here, but {claim.where} covers {claim.size} entries: cut off or rolled back"
+            what = f"the export's log ends here, before {claim.told} does: cut off or rolled back"
             report.add("truncated", what, head.size, claim.size - 1)
         elif is_continued(claim.size, claim.root, head.size, head.root, path):
             continue
@@ -494,7 +498,7 @@ def check_part(export: Export, claims: list[Claim], head: Claim, story: Story, r
             tell_rewritten(report, claim, 0)
         else:
             report.uncompared.append(
-                f"{claim.where} (this part holds no proof from {claim.size} entries: give --log, or a whole export)"
+                f"{claim.told}, as this part holds no proof from there: give --log, or a whole export"
             )
 
 
@@ -837,7 +841,7 @@ def own_claims(export: Export, report: Report) -> list[Claim]:
         except UnreadableError as error:
             report.add("signature", str(error))
     for size, one in export.keys.rotated.items():
-        found.append(Claim(size, base64.b64decode(one["root"]), "the key that signed until then"))
+        found.append(Claim(size, base64.b64decode(one["root"]), "the statement of a former key"))
     return found
 
 
@@ -852,7 +856,7 @@ def check_texts(export: Export, story: Story, report: Report) -> None:
 
 def witnesses(keys: Keys, notes: Sequence[str]) -> list[Claim]:
     found = [opened(keys, note, "the witnessed checkpoint", is_witnessed=True) for note in notes]
-    return [Claim(one.size, one.root, f"{one.where} of {one.size} entries", True) for one in found if one.size]
+    return [one for one in found if one.size]
 
 
 def _conclude(report: Report, head: Claim, keys: Keys, witnessed: Sequence[str]) -> None:

@@ -242,6 +242,7 @@ def test_a_log_signed_anew_by_a_thief_of_the_key_is_found_by_the_file(ctx: Conte
         "DELETE FROM checkpoint",
         "DELETE FROM audit_leaf",
         "DELETE FROM audit_tile",
+        "DELETE FROM audit_node",
         "DELETE FROM audit_entry WHERE kind = 'message.failed'",
         "DELETE FROM message WHERE state = 'failed'",
         "INSERT INTO audit_pending SELECT id FROM audit_entry",
