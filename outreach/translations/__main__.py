@@ -17,8 +17,14 @@ METHODS = [
     ("templates/layout/member.html", "jinja2"),
     ("templates/member/**", "jinja2"),
     ("templates/parts/invitation.html", "jinja2"),
+    ("templates/receipts/**", "jinja2"),
+    ("templates/rights/**", "jinja2"),
+    ("templates/transparency/**", "jinja2"),
     ("outreach/web/recipient/**.py", "python"),
     ("outreach/web/member/**.py", "python"),
+    ("outreach/web/receipts/**.py", "python"),
+    ("outreach/web/rights/**.py", "python"),
+    ("outreach/web/transparency/**.py", "python"),
     ("outreach/web/sentences.py", "python"),
 ]
 
