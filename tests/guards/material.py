@@ -13,14 +13,19 @@ from flask import Flask
 from sqlalchemy import ColumnElement, Connection, Table, insert, select
 from werkzeug.routing import Rule
 
+from outreach.domain.actors import Actor, Role
 from outreach.domain.invitation import Way
+from outreach.domain.receipts import EVENTS
+from outreach.domain.policies import Name, defaults
 from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
+from outreach.services.policies.asking import Act, Subject, ask_in
 from outreach.store.schema.campaigns import campaign, message
-from outreach.store.schema.consents import confirmation, consent, topic
+from outreach.store.schema.consents import confirmation, consent, consent_event, topic
 from outreach.store.schema.members import appeal, connect_link, connection, invitation, member
 from outreach.store.schema.organisation import sender, staff, staff_session
-from outreach.store.schema.people import contact, suppression
+from outreach.store.schema.people import contact, contact_key, suppression
+from outreach.store.schema.policies import approval
 from outreach.store.staff import add_link
 from outreach.store.suppressions import Bar, put
 
@@ -84,7 +89,8 @@ def gather(ctx: Context) -> Material:
             frozenset({"inviter", "appeal"}): _appeals(conn),
             frozenset({"slug"}): [{"slug": slug} for slug in slugs],
             frozenset({"key"}): [{"key": key} for key in _letters(ctx)],
-            frozenset({"scope"}): [{"scope": scope} for scope in ("promotional", "total")],
+            frozenset({"policy"}): [{"policy": str(name)} for name in Name],
+            frozenset({"approval"}): [{"approval": ref} for ref in _approvals(conn)],
             frozenset({"filename"}): [{"filename": path.name} for path in (ROOT / "static").iterdir()],
         }
     return Material(by_names, tokens)
@@ -112,6 +118,33 @@ def _bar(conn: Connection) -> list[bytes]:
     put(conn, 1, [Bar(b"b" * 32, "mailbox", "never", "officer", "never write to me again")])
     stands = select(suppression.c.ref).where(suppression.c.key == b"b" * 32, suppression.c.lifted.is_(None))
     return list(conn.execute(stands).scalars())
+
+
+def _approvals(conn: Connection) -> list[bytes]:
+    """A request of each kind, made where nobody has asked yet."""
+    if not _refs(conn, approval):
+        asker = conn.execute(select(staff.c.id, staff.c.ref)).first()
+        person = conn.execute(select(contact.c.ref).order_by(contact.c.id)).scalars().first()
+        one = conn.execute(select(campaign.c.ref).order_by(campaign.c.id)).scalars().first()
+        assert asker is not None
+        actor = Actor(f"staff:{asker.ref.hex()}", frozenset({Role.OFFICER}), asker.id)
+        bound = {"content": "", "kind": "informational", "topic": "", "segment": "{}", "most": 9}
+        value = dict(defaults(Name.NOTICE))
+        subjects = (
+            (Act.CAMPAIGN, Subject(one, bound, {"reaches": 8, "later": 0, "over": 5})),
+            (Act.REVEAL, Subject(person, {"by": actor.name})),
+            (
+                Act.POLICY,
+                Subject(
+                    None,
+                    {"name": "notice", "value": value, "start": None, "base": 0},
+                    {"before": value, "people": 9, "notice_days": 14, "since": 1},
+                ),
+            ),
+        )
+        for act, subject in subjects:
+            ask_in(conn, 1_790_000_000_000_000, actor, act, subject, "for the crawl to see")
+    return _refs(conn, approval)
 
 
 def _tokens(ctx: Context, conn: Connection) -> dict[str, list[str]]:
@@ -143,6 +176,7 @@ def _tokens(ctx: Context, conn: Connection) -> dict[str, list[str]]:
         "hand": issue(Purpose.HAND, *_invitations(conn, Way.HAND)),
         "connection": [ctx.tokens.issue(Purpose.INVITATION, ref, settled) for ref, settled in _told(conn)],
         "connect": issue(Purpose.CONNECT, *_asked_through_links(conn)),
+        "receipt": issue(Purpose.RECEIPT, *_changed(conn)),
         "password": issue(Purpose.STAFF_PASSWORD, _one_time(conn, Purpose.STAFF_PASSWORD, hired, now)),
         "set-up": issue(Purpose.SET_UP, _one_time(conn, Purpose.SET_UP, None, now)),
     }
@@ -192,6 +226,15 @@ def _asked_through_links(conn: Connection) -> list[bytes]:
     """An invitation by way of a connect link of each fate."""
     found = conn.execute(select(invitation.c.answer, invitation.c.ref).where(invitation.c.way == "link")).all()
     return list({row.answer: row.ref for row in found}.values())
+
+
+def _changed(conn: Connection) -> list[bytes]:
+    """A consent event of each kind that has a receipt, of people who are still here."""
+    query = select(consent_event.c.event, consent_event.c.ref).join(
+        contact_key, contact_key.c.contact == consent_event.c.contact
+    )
+    found = {row.event: row.ref for row in conn.execute(query.where(consent_event.c.event.in_(sorted(EVENTS))))}
+    return [found[event] for event in sorted(found)]
 
 
 def _told(conn: Connection) -> list[tuple[bytes, int]]:

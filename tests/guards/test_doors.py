@@ -42,6 +42,9 @@ FOR_VISITORS = {
     "POST /connect/<ref:link>",
     "GET /connect/asked",
     "GET /badge/<ref:link>",
+    "GET /receipts",
+    "POST /receipts",
+    "GET /receipts/key",
 }
 FOR_RECIPIENTS = {
     "GET /confirm/<token>",
@@ -74,6 +77,9 @@ FOR_RECIPIENTS = {
     "POST /hand/<token>/report",
     "GET /connection/<token>/end",
     "POST /connection/<token>/end",
+    "GET /receipt/<token>",
+    "GET /receipt/<token>/file",
+    "POST /receipt/<token>/mail",
 }
 WITHOUT_DOOR = {"static"}  # files, the same for everybody
 

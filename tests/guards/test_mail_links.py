@@ -20,7 +20,10 @@ from tests.guards.visitors import VISITOR, browser
 
 # What may be behind a link of a campaign's mail. A route joins this list only on purpose.
 SHOWS = {"recipient.stop_page", "recipient.why_page"}
+# The receipt of what that one mail rests on, or of what was just pressed: no more than the page before it tells.
+SHOWS |= {"receipts.receipt", "receipts.file"}
 ACTS = {"recipient.one_click", "recipient.press", "recipient.change"}
+ACTS |= {"receipts.mail"}  # to the mailbox the receipt is about, whoever presses
 # The way back for an hour, in the browser that acted: the session it needs is in no mail.
 PUTS_BACK = {"recipient.undo"}
 # Behind a mail that asks: the question, and no more.
@@ -31,7 +34,7 @@ INVITATION_SHOWS |= {"recipient.accept_page"}
 REFUSES = {"recipient.decline_invitation", "recipient.never_invitation", "recipient.report_invitation"}
 ASKS = {"recipient.later_invitation", "member.start_now"}  # for a reminder; for a link to the address typed there
 # Where every page of ours leads anybody.
-PUBLIC = {"recipient.start", "recipient.sign_up_page", "member.sign_in"}
+PUBLIC = {"recipient.start", "recipient.sign_up_page", "member.sign_in", "receipts.check_page"}
 
 _STATES = ("granted", "paused", "pending", "none", "expired", "withdrawn")
 
