@@ -26,7 +26,7 @@ from outreach.store.newcomers import Newcomer, ensure_contacts
 from outreach.store.schema.audit import audit_pending
 from outreach.store.schema.campaigns import campaign, content, message
 from outreach.store.schema.consents import consent
-from outreach.store.schema.organisation import cap, sender
+from outreach.store.schema.organisation import sender
 from outreach.store.schema.people import contact
 from tests.factories import World
 
@@ -87,8 +87,7 @@ class Installation:
         self.author = self.world.staff()
         with self.ctx.db.transaction() as conn:
             conn.execute(update(sender).values(relay="main"))
-            row = {"scope": "total", "n": _ENDLESS, "window": 604_800, "since": self.world.now, "reason": "bench"}
-            conn.execute(insert(cap).values(row))
+        self.world.cap("total", _ENDLESS, 604_800)
 
     @property
     def environment(self) -> dict[str, str]:

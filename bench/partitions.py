@@ -63,7 +63,8 @@ def look(run: Context, town: Town) -> dict[str, float]:
     slices, _ends = plan_all(run, town)
     settle_in(run)
     with run.db.transaction() as conn:
-        now, rule = run.db.now(conn), load_rule(conn)
+        now = run.db.now(conn)
+        rule = load_rule(conn, now)
         lane = conn.execute(text("SELECT MIN(lane) FROM message WHERE queue = 1")).scalar_one()
         ids = [one.id for one in due_in(conn, lane, now, 500)]
         keys = conn.execute(text(f"SELECT id, ref, mailbox FROM message ORDER BY ref LIMIT {_LOOKS}")).all()

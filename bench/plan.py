@@ -249,7 +249,8 @@ def _count(run: Context, figures: Figures) -> None:
 def _judge(run: Context) -> float:
     """Microseconds a message to decide again what was planned, in the order a worker takes it."""
     with run.db.transaction() as conn:
-        now, rule = run.db.now(conn), load_rule(conn)
+        now = run.db.now(conn)
+        rule = load_rule(conn, now)
         query = text(
             f"SELECT id FROM message WHERE state = 'planned' AND {_NEWEST} AND lane LIKE '%-gmail' "
             "ORDER BY due, id LIMIT :n"

@@ -19,7 +19,8 @@ from outreach.app import create_app
 from outreach.config import Settings
 from outreach.domain import addresses
 from outreach.domain.actors import Actor
-from outreach.domain.invitation import Way
+from outreach.domain.invitation import Policy, Way
+from outreach.domain.policies import Name, of_inviting
 from outreach.services.connect_links import make_link
 from outreach.services.connections import connect
 from outreach.services.context import Context, open_context
@@ -29,7 +30,6 @@ from outreach.store import invitations
 from outreach.store.boxes import ContactKeys
 from outreach.store.migrate import upgrade
 from outreach.store.newcomers import Newcomer, ensure_contacts
-from outreach.store.schema.members import invitation_policy
 from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import suppression
 from tests.factories import World
@@ -94,9 +94,8 @@ def _members(ctx: Context, world: World) -> tuple[Actor, bytes]:
     """A member who may invite without end, a connection of theirs, another member; the inviter and a connect link."""
     inviter = world.member("person6@example.org")
     friend, _ = world.member(_FRIEND), world.member(_MEMBER)
-    endless = {"by_mail": 1, "a_day": 10**6, "a_month": 10**6, "recipient_n": 2, "recipient_window": 2_592_000}
+    world.policy(Name.INVITATIONS, of_inviting(Policy(by_mail=True, a_day=10**6, a_month=10**6)))
     with ctx.db.transaction() as conn:
-        conn.execute(insert(invitation_policy).values(**endless, keep_days=14, since=world.now, reason="bench"))
         row = invitations.add(
             conn, member=inviter.id, way="hand", locale="en", asked=world.now, decided=world.now, expires=world.now
         )

@@ -6,10 +6,11 @@ random octets, for planning opens none. Each person has five earlier messages, b
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, text
 
+from outreach.domain.policies import Name, of_caps
 from outreach.services.context import Context
-from outreach.store.schema.organisation import cap
+from outreach.store.policies import put
 from tests.factories import DAY, World
 
 EARLIER = 5
@@ -41,7 +42,8 @@ def fill(ctx: Context, people: int) -> Town:
         now = ctx.db.now(conn)
         conn.execute(text("UPDATE controller SET quiet_from = 1260, quiet_to = 480"))
         for scope, n, days in (("promotional", 2, 14), ("total", 4, 7)):
-            conn.execute(insert(cap).values(scope=scope, n=n, window=days * 86400, since=now, reason="bench"))
+            value = of_caps((n, days * 86400))
+            put(conn, now, Name(f"cap-{scope}"), value, reason="bench", author="bench", begun=now)
         _loosen(conn)
         _people(conn, people, now)
         _bars(conn, people, now)

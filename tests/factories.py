@@ -10,14 +10,15 @@ from sqlalchemy import insert
 
 from outreach.domain import addresses
 from outreach.domain.actors import Actor
+from outreach.domain.policies import Name, Value, of_caps
 from outreach.services import passwords
 from outreach.services.context import Context
-from outreach.store import members
+from outreach.store import members, policies
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import Person, ensure_contact
 from outreach.store.schema.campaigns import campaign
 from outreach.store.schema.consents import consent, consent_text, topic
-from outreach.store.schema.organisation import cap, controller, sender, staff
+from outreach.store.schema.organisation import controller, sender, staff
 
 DAY = 86_400_000_000
 
@@ -175,8 +176,14 @@ class World:
             row = members.add(conn, keys, self.now, person.id, name=name, password_hash=password_hash)
         return MadeMember(row.id, row.ref, person, Actor(f"member:{row.ref.hex()}", member_id=row.id))
 
-    def cap(self, scope: str, n: int, window: int) -> int:
-        return self._insert(cap, scope=scope, n=n, window=window, since=self.now, reason="test")
+    def policy(self, name: Name, value: Value) -> None:
+        """In force since this world began, instead of what held."""
+        with self.ctx.db.transaction() as conn:
+            policies.put(conn, self.now, name, value, reason="test", author="test", begun=self.now)
+
+    def cap(self, scope: str, n: int, window: int) -> None:
+        """The one cap of this scope."""
+        self.policy(Name(f"cap-{scope}"), of_caps((n, window)))
 
     def campaign(
         self,

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from outreach.domain.actors import CONSOLE, Actor, Role
 from outreach.domain.campaign import Segment
+from outreach.domain.policies import Name, of_caps
 from outreach.domain.tokens import Purpose
 from outreach.engines.fiction import (
     CAMPAIGNS,
@@ -34,12 +35,13 @@ from outreach.mail.relays import Router
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, release_waiting
 from outreach.pipeline.send import Worker
-from outreach.services import campaigns, confirm, desk, policy, topics, withdraw
+from outreach.services import campaigns, confirm, desk, topics, withdraw
 from outreach.services.confirm import Client
 from outreach.services.context import Context
 from outreach.services.controller import Controller
 from outreach.services.expiry import expire
 from outreach.services.import_contacts import Import, apply_import, rehearse_import
+from outreach.services.policies.changes import change_policy
 from outreach.services.requests import process_requests
 from outreach.services.seal import seal
 from outreach.services.senders import list_senders
@@ -94,6 +96,7 @@ class Demonstration:
         password = self._set_up()
         journal = WorkerJournal(self._bulk.journals, self._bulk.name)
         neighbours = Neighbours(self.ctx, self._actor, lambda: self._send(journal))
+        neighbours.allow_mail()
         people = invent_people(self._dice, _PEOPLE)
         by_day: dict[int, list[Person]] = {}
         for person in people:
@@ -153,7 +156,8 @@ class Demonstration:
             for text in TEXTS[new.slug]:
                 topics.publish_text(self.ctx, self._actor, self._refs[new.slug], text)
         caps = [(2, 7 * _DAY_SECONDS), (5, 30 * _DAY_SECONDS)]
-        policy.change_caps(self.ctx, self._actor, "promotional", caps, "Two offers a week is what members told us")
+        reason = "Two offers a week is what members told us"
+        change_policy(self.ctx, self._actor, Name.CAP_PROMOTIONAL, of_caps(*caps), reason)
         return password
 
     def _sign_up(self, people: list[Person], journal: WorkerJournal) -> None:

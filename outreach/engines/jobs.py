@@ -26,6 +26,7 @@ from outreach.services.context import Context
 from outreach.services.expiry import expire
 from outreach.services.invitations import expire_invitations, process_invitations
 from outreach.services.join import process_member_requests
+from outreach.services.officer.figures import count_log
 from outreach.services.policies.approvals import settle_due
 from outreach.services.policies.notices import tell
 from outreach.services.policies.starts import begin_due as begin_policies
@@ -74,12 +75,18 @@ def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Jo
         Job("reap-expired", lambda: reap_expired(ctx), 20),
         Job("witnesses", lambda: tell_witnesses(ctx), 20),
         Job("seal", lambda: _seal(ctx, epoch, stopping), 1),
+        Job("count-log", lambda: _count(ctx, stopping), 20),
     )
 
 
 def _plan(ctx: Context, stopping: threading.Event) -> None:
     begin_due(ctx)
     while not stopping.is_set() and plan_next(ctx):
+        pass
+
+
+def _count(ctx: Context, stopping: threading.Event) -> None:
+    while not stopping.is_set() and count_log(ctx):
         pass
 
 

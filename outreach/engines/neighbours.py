@@ -13,11 +13,13 @@ from outreach.domain import addresses
 from outreach.domain.actors import Actor
 from outreach.domain.frequency import Cap
 from outreach.domain.invitation import Policy, Report, Way
+from outreach.domain.policies import Name, of_inviting
 from outreach.domain.tokens import Purpose
-from outreach.services import answers, appeals, connect, connect_links, incoming, invitation_policy, invite, join
+from outreach.services import answers, appeals, connect, connect_links, incoming, invite, join
 from outreach.services.connect import process_connects
 from outreach.services.context import Context
 from outreach.services.invitations import expire_invitations, process_invitations
+from outreach.services.policies.changes import change_policy
 from outreach.services.sessions import Client as Browser
 from outreach.store.contacts import find_by_address
 from outreach.store.schema.consents import confirmation
@@ -55,7 +57,6 @@ class Neighbours:
         self._members: dict[str, _Known] = {}
         self._links: dict[str, bytes] = {}
         self._acts: dict[int, Callable[[], None]] = {
-            54: self._allow_mail,
             52: self._found,
             45: self._first_invitations,
             30: self._links_go_up,
@@ -69,15 +70,16 @@ class Neighbours:
         """Address and password of the member to look around as."""
         return _address("elsa"), self.password
 
+    def allow_mail(self) -> None:
+        """The officer's yes to invitations by mail, before anybody is there who had to be told first."""
+        policy = Policy(by_mail=True, recipient=Cap(2, 30 * _DAY))
+        change_policy(self.ctx, self.officer, Name.INVITATIONS, of_inviting(policy), _REASON)
+
     def live(self, days_ago: int) -> None:
         """What happens among them on this day."""
         if act := self._acts.get(days_ago):
             act()
         expire_invitations(self.ctx)
-
-    def _allow_mail(self) -> None:
-        policy = Policy(by_mail=True, recipient=Cap(2, 30 * _DAY))
-        invitation_policy.change_policy(self.ctx, self.officer, policy, _REASON)
 
     def _found(self) -> None:
         for name in ("elsa", "bram", "nora", "tove"):

@@ -72,7 +72,8 @@ def _judge(conn: Connection, now: int, due: Mapping[int, Facts]) -> Based:
     based.deferred += invitations.deferred
     running = _running(conn, due.values())
     chosen = [one.id for one in due.values() if one.origin == "campaign" and one.campaign_id in running]
-    for judged in judge_messages(conn, load_rule(conn), chosen, now) if chosen else ():
+    rule = load_rule(conn, now) if chosen else None
+    for judged in judge_messages(conn, rule, chosen, now) if rule and not rule.is_settling else ():
         if judged.reason is not None:
             based.withheld.append(Settled(judged.id, "withheld", judged.reason))
         elif judged.due > now:

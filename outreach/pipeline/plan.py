@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from outreach.services.context import Context
+from outreach.services.policies import holds
 from outreach.store.audit import Entry, record
 from outreach.store.decide import load_rule
 from outreach.store.messages import Settled, settle
@@ -36,16 +37,17 @@ FIRST_SLICE = 1000
 
 
 def begin_due(ctx: Context) -> int:
-    """Move scheduled campaigns whose time has come to sending. Returns how many."""
+    """Move scheduled campaigns whose time has come to sending, but for those that wait for a second yes.
+
+    Returns how many.
+    """
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        due = conn.execute(
-            update(campaign)
-            .where(campaign.c.state == "scheduled", campaign.c.due <= now)
-            .values(state="sending", started=now, updated=now)
-            .returning(campaign.c.ref)
-        ).scalars()
-        refs = list(due)
+        is_due = (campaign.c.state == "scheduled", campaign.c.due <= now)
+        due = conn.execute(select(campaign.c.ref).where(*is_due).order_by(campaign.c.id).with_for_update()).scalars()
+        refs = [ref for ref in due.all() if holds.may_begin(conn, ref, now)]
+        begun = {"state": "sending", "started": now, "updated": now}
+        conn.execute(update(campaign).where(campaign.c.ref.in_(refs)).values(begun))
         record(conn, now, *(Entry(kind="campaign.begun", actor="engine", campaign=ref) for ref in refs))
         return len(refs)
 
@@ -69,8 +71,22 @@ def plan_next(ctx: Context) -> bool:
             return False
         most = SLICE_ON_SQLITE if ctx.db.is_sqlite else SLICE
         size = most if plan["cursor"] else min(most, FIRST_SLICE)
-        _plan_slice_of(conn, ctx.db.now(conn), dict(plan), size)
+        _plan_within_number(conn, ctx.db.now(conn), dict(plan), size)
         return True
+
+
+def _plan_within_number(conn: Connection, now: int, plan: Mapping[str, Any], size: int) -> None:
+    """Plan a slice, and take it back where the campaign would reach more people than was approved."""
+    if holds.limit(conn, now) is None:
+        return _plan_slice_of(conn, now, plan, size)
+    with conn.begin_nested() as slice_:
+        _plan_slice_of(conn, now, plan, size)
+        is_too_many = holds.is_too_many(conn, now, plan["id"])
+        if is_too_many:
+            slice_.rollback()
+    if is_too_many:
+        holds.pause(conn, now, plan["id"], plan["ref"])
+    return None
 
 
 def _plan_slice_of(conn: Connection, now: int, plan: Mapping[str, Any], size: int) -> None:
@@ -80,7 +96,7 @@ def _plan_slice_of(conn: Connection, now: int, plan: Mapping[str, Any], size: in
         record(conn, now, Entry(kind="campaign.planned", actor="engine", campaign=plan["ref"]))
         return
     before = last_message(conn)
-    plan_slice(conn, load_rule(conn), plan, part, now)
+    plan_slice(conn, load_rule(conn, now), plan, part, now)
     counts = record_slice(conn, now, plan, before)
     conn.execute(update(campaign).where(campaign.c.id == plan["id"]).values(cursor=part.upto))
     record(conn, now, Entry(kind="campaign.slice-planned", actor="engine", campaign=plan["ref"], body=counts))
@@ -100,7 +116,7 @@ def _release(ctx: Context, campaign_id: int) -> int:
     with ctx.db.transaction() as conn:
         take_planners_turn(conn)
         now = ctx.db.now(conn)
-        looked_at, ended = look_again(conn, load_rule(conn), campaign_id, now, SLICE)
+        looked_at, ended = look_again(conn, load_rule(conn, now), campaign_id, now, SLICE)
         settle(conn, now, [Settled(one, "withheld", reason) for one, reason in ended], "waiting")
         return looked_at
 

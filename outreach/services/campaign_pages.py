@@ -15,7 +15,9 @@ from outreach.domain.errors import NotFoundError
 from outreach.services.campaign_content import the_campaign
 from outreach.services.context import Context
 from outreach.services.forecast import dry_run, progress, reason_words
+from outreach.services.policies import holds
 from outreach.store import campaigns as rows
+from outreach.store.approvals import Asked
 from outreach.store.boxes import ContactKeys
 from outreach.store.campaigns import Campaign, Promise
 from outreach.store.schema.consents import topic
@@ -66,7 +68,8 @@ class CampaignList:
 class CampaignView:
     """One campaign as its page shows it. `may`: the acts that make sense now; `mine`: the reader is its author.
 
-    `is_starting`: its time has come, and the engine begins it within a moment.
+    `is_starting`: its time has come, and the engine begins it within a moment. `asked`: the second yes asked for what
+    it is now, whatever became of it.
     """
 
     ref: str
@@ -93,6 +96,7 @@ class CampaignView:
     mine: bool
     may: frozenset[Event]
     is_starting: bool
+    asked: Asked | None
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,8 @@ def see_campaign(ctx: Context, actor: Actor, ref: bytes) -> CampaignView:
         promises = tuple(rows.current_texts(conn, [one.topic])[one.topic])
         author = _authors(ctx, conn, [one])[one.id]
         is_due = one.due is not None and one.due <= ctx.db.now(conn)
+        asked = None if one.stand.state is State.DRAFT else holds.standing(conn, one)
+    is_held = asked is not None and asked.state != "approved" and one.started is None
     return CampaignView(
         ref=one.ref.hex(),
         name=one.name,
@@ -209,7 +215,8 @@ def see_campaign(ctx: Context, actor: Actor, ref: bytes) -> CampaignView:
         author_disabled=one.author_disabled,
         mine=one.author == actor.staff_id,
         may=frozenset(event for event in Event if may(one.stand, event)),
-        is_starting=is_due and one.stand.state is State.SCHEDULED,
+        is_starting=is_due and one.stand.state is State.SCHEDULED and not is_held,
+        asked=asked,
     )
 
 

@@ -5,7 +5,7 @@ while it decides a batch, so pausing and cancelling count from the very next bat
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -25,7 +25,10 @@ from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedE
 from outreach.services.campaign_content import check_words, freeze, the_campaign, words_hash
 from outreach.services.context import Context
 from outreach.services.forecast import dry_run
+from outreach.services.policies import holds
+from outreach.services.policies.asking import WaitsError
 from outreach.store import campaigns as rows
+from outreach.store.approvals import Asked
 from outreach.store.audit import Entry, record
 from outreach.store.campaigns import Campaign
 from outreach.store.schema.consents import topic
@@ -72,11 +75,14 @@ class Timing:
 
 @dataclass(frozen=True)
 class Scheduled:
-    """`due`: UTC microseconds. `now`, `later`: people who would get it, as the dry run saw it."""
+    """`due`: UTC microseconds. `now`, `later`: people who would get it, as the dry run saw it. `waits`: for a second
+    yes, None where none is needed.
+    """
 
     due: int
     now: int
     later: int
+    waits: Asked | None = None
 
 
 def create_campaign(ctx: Context, actor: Actor, new: NewCampaign) -> bytes:
@@ -145,7 +151,8 @@ def edit_timing(ctx: Context, actor: Actor, ref: bytes, timing: Timing) -> int:
 
 
 def schedule_campaign(ctx: Context, actor: Actor, ref: bytes, timing: Timing) -> Scheduled:
-    """Freeze a draft's content and let it go at its time. Service mail needs a marketer who is an officer too.
+    """Freeze a draft's content and let it go at its time. Service mail needs a marketer who is an officer too; a
+    campaign that reaches more people than policy lets one person decide waits for a second yes.
 
     Raises NotAllowedError for another's service mail; ConflictError that says what would open the gate when nobody
     would get it, now or later: the timing is kept.
@@ -172,12 +179,19 @@ def schedule_campaign(ctx: Context, actor: Actor, ref: bytes, timing: Timing) ->
         body |= {"priority": one.priority, "kind": one.kind, "now": forecast.now, "later": later}
         body |= approval
         _log(conn, now, actor, one, "campaign.scheduled", **body)
-    return Scheduled(due, forecast.now, later)
+        frozen = replace(one, content=content)
+        waits = holds.ask_for(conn, now, actor, frozen, forecast.now + later, later)
+    return Scheduled(due, forecast.now, later, waits)
 
 
 def unschedule_campaign(ctx: Context, actor: Actor, ref: bytes) -> None:
-    """Take a campaign that has not begun back to a draft."""
-    _act(ctx, actor, ref, Event.UNSCHEDULE, "campaign.unscheduled", content=None, pause_reason="")
+    """Take a campaign that has not begun back to a draft. What was asked or approved about it is over."""
+    with ctx.db.transaction() as conn:
+        one, now = _hold(ctx, conn, actor, ref)
+        after = transition(one.stand, Event.UNSCHEDULE)
+        rows.move_campaign(conn, now, one.id, after, content=None, pause_reason="")
+        _log(conn, now, actor, one, "campaign.unscheduled", state=one.stand.state)
+        holds.withdraw(conn, now, actor, one)
 
 
 def pause_campaign(ctx: Context, actor: Actor, ref: bytes) -> None:
@@ -186,14 +200,21 @@ def pause_campaign(ctx: Context, actor: Actor, ref: bytes) -> None:
 
 
 def resume_campaign(ctx: Context, actor: Actor, ref: bytes) -> None:
-    """Go on where it was paused. Refused while its author's account is disabled: somebody must adopt it first."""
+    """Go on where it was paused. Refused while its author's account is disabled: somebody must adopt it first.
+
+    Raises WaitsError where it was paused for want of a second yes, which is then asked for.
+    """
     with ctx.db.transaction() as conn:
         one, now = _hold(ctx, conn, actor, ref)
         after = transition(one.stand, Event.RESUME)
         if one.author_disabled:
             raise ConflictError("Its author's account is disabled. Adopt the campaign first; it stays paused.")
-        rows.move_campaign(conn, now, one.id, after, pause_reason="")
-        _log(conn, now, actor, one, "campaign.resumed", state=after.state)
+        asked = holds.ask_to_go_on(conn, now, actor, one) if one.pause_reason == holds.PAUSED else None
+        if asked is None:
+            rows.move_campaign(conn, now, one.id, after, pause_reason="")
+            _log(conn, now, actor, one, "campaign.resumed", state=after.state)
+            return
+    raise WaitsError(asked, "It stays paused; press again once it is approved.")
 
 
 def cancel_campaign(ctx: Context, actor: Actor, ref: bytes) -> None:

@@ -181,7 +181,7 @@ def _view(conn: Connection, ctx: Context, question: Row[Any]) -> ConfirmationVie
         requested=question.requested,
         topics=tuple(promises.values()),
         masked=addresses.mask(exact) if exact else "",
-        ceiling=consents.total_ceiling(conn),
+        ceiling=consents.total_ceiling(conn, ctx.db.now(conn)),
         answer=question.answer or "",
         granted=tuple(promises[topic] for topic, row in asked.items() if row.granted),
     )

@@ -10,14 +10,18 @@ from sqlalchemy.engine import Row
 
 from outreach.domain.actors import Actor
 from outreach.domain.consent import Event, State, transition
+from outreach.domain.policies import Name
 from outreach.services.context import Context
 from outreach.store import consents as store
+from outreach.store import policies
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 
 _DAY = 86_400_000_000
 _ALWAYS_WRITTEN = frozenset({Event.CONFIRMED, Event.PAUSED, Event.LIMITED, Event.UNLIMITED})
 """Events that carry something new even where the state stays what it was."""
+_GIVING = frozenset({Event.CONFIRMED, Event.IMPORTED})
+"""Events by which a consent is given, under the promise of a text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,26 +92,43 @@ def apply_changes(
     topics = store.topics(conn, (change.topic for change in changes))
     keys = keys or ContactKeys(ctx.keyring, conn)
     keys.load(refs)
-    steps = [_Step(change, rows.get((change.contact, change.topic)), texts, topics[change.topic]) for change in changes]
+    longest = _longest_life(conn, now) if any(change.event in _GIVING for change in changes) else None
+    steps = [
+        _Step(change, rows.get((change.contact, change.topic)), texts, topics[change.topic], longest)
+        for change in changes
+    ]
     written = [step for step in steps if step.is_written]
     fresh = [step.columns(now) for step in written if step.row is None and step.after != State.NONE]
     store.write(conn, fresh, [step.columns(now) for step in written if step.row is not None])
     store.add_events(conn, [step.event(now, keys) for step in written])
-    record(conn, now, *(step.entry(actor, refs) for step in written))
-    _print_ceiling(conn, [change.contact for change in changes if change.event == Event.CONFIRMED])
+    record(conn, now, *(step.entry(now, actor, refs) for step in written))
+    _print_ceiling(conn, now, [change.contact for change in changes if change.event == Event.CONFIRMED])
     return [step.after for step in steps]
 
 
-def _print_ceiling(conn: Connection, contacts: Iterable[int]) -> None:
+def _print_ceiling(conn: Connection, now: int, contacts: Iterable[int]) -> None:
     if people := sorted(set(contacts)):
-        store.set_ceiling(conn, people, store.total_ceiling(conn))
+        store.set_ceiling(conn, people, store.total_ceiling(conn, now))
+
+
+def _longest_life(conn: Connection, now: int) -> int | None:
+    """Days a consent given now may live at most, by policy."""
+    most: int | None = policies.value_at(conn, Name.EXPIRY, now)["most_days"]
+    return most
 
 
 class _Step:
     """One change against the row it meets."""
 
-    def __init__(self, change: Change, row: store.Held | None, texts: dict[int, Row[Any]], topic: Row[Any]) -> None:
-        self.change, self.row, self.topic = change, row, topic
+    def __init__(
+        self,
+        change: Change,
+        row: store.Held | None,
+        texts: dict[int, Row[Any]],
+        topic: Row[Any],
+        longest_days: int | None,
+    ) -> None:
+        self.change, self.row, self.topic, self.longest_days = change, row, topic, longest_days
         self.ref = secrets.token_bytes(16)
         self.before = State(row.state) if row else State.NONE
         self.after = transition(self.before, change.event, change.before)
@@ -127,7 +148,7 @@ class _Step:
                 values["paused_until"] = change.paused_until
         elif self.after == State.GRANTED:
             values["paused_until"] = None
-        if change.event in {Event.CONFIRMED, Event.IMPORTED}:
+        if change.event in _GIVING:
             values |= self._promise(now)
         elif self.row is None:
             values |= {"text": None if self.text is None else self.text.id}
@@ -139,8 +160,6 @@ class _Step:
         """The promise of the agreed text, copied. A new start forgets the person's own cap; agreeing again keeps it."""
         if self.text is None:
             raise ValueError("a consent is given to a text")
-        days = self.topic.expires_days
-        agreed = now if self.change.agreed is None else self.change.agreed
         values: dict[str, Any] = {
             "since": now,
             "text": self.text.id,
@@ -148,11 +167,16 @@ class _Step:
             "cap_window": self.text.cap_window,
             "ratio_k": self.text.ratio_k,
             "kinds": self.text.kinds,
-            "expires": None if days is None else agreed + days * _DAY,
+            "expires": self._expires(now),
         }
         if self.before not in {State.GRANTED, State.PAUSED}:
             values |= {"own_n": None, "own_window": None}
         return values
+
+    def _expires(self, now: int) -> int | None:
+        days = min((one for one in (self.topic.expires_days, self.longest_days) if one is not None), default=None)
+        agreed = now if self.change.agreed is None else self.change.agreed
+        return None if days is None else agreed + days * _DAY
 
     def event(self, now: int, keys: ContactKeys) -> dict[str, Any]:
         """The append-only event."""
@@ -170,7 +194,7 @@ class _Step:
             "evidence_box": keys.seal(change.contact, change.evidence) if change.evidence else None,
         }
 
-    def entry(self, actor: Actor, refs: Mapping[int, bytes]) -> Entry:
+    def entry(self, now: int, actor: Actor, refs: Mapping[int, bytes]) -> Entry:
         """What the log says of it."""
         return Entry(
             kind=f"consent.{self.change.event.value}",
@@ -183,5 +207,19 @@ class _Step:
                 "to": self.after.value,
                 "event": self.ref.hex(),
                 "text": None if self.text is None else self.text.ref.hex(),
+                **self._limits(now),
             },
         )
+
+    def _limits(self, now: int) -> dict[str, Any]:
+        """What the log must say beside the states, so that all that binds us follows from it: the person's own cap, the
+        end of a pause and of a consent.
+        """
+        change = self.change
+        if change.event in {Event.LIMITED, Event.UNLIMITED}:
+            return {"own": None if change.own is None else list(change.own)}
+        if change.event == Event.PAUSED:
+            return {"until": change.paused_until}
+        if change.event in {Event.CONFIRMED, Event.IMPORTED} and self._expires(now) is not None:
+            return {"expires": self._expires(now)}
+        return {}

@@ -41,6 +41,7 @@ _WORDS = {
     "gave_up": "Their mail server did not take it in five days",
     "address": "Address does not work",
     "unsendable": "The mail could not be made",
+    "lost": "It never arrived; it is not sent again",
 }
 
 
@@ -93,7 +94,7 @@ def dry_run(ctx: Context, campaign_id: int) -> Forecast:
         if plan is None:
             raise NotFoundError("There is no such campaign.")
         at = max(ctx.db.now(conn), plan["due"] or 0)
-        rows = forecast(conn, load_rule(conn), dict(plan), at)
+        rows = forecast(conn, load_rule(conn, at), dict(plan), at)
     later = [(why, n) for state, why, n, _due in rows if state == "waiting" or (state == "planned" and why == "quiet")]
     withheld = [(why, n) for state, why, n, _due in rows if state == "withheld"]
     ready = sum(n for state, why, n, _due in rows if state == "planned" and why != "quiet")

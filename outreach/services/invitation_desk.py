@@ -22,7 +22,7 @@ from outreach.services.forecast import reason_words
 from outreach.services.reasons import check_reason
 from outreach.store import invitation_desk, members
 from outreach.store.audit import Entry, record
-from outreach.store.invitations import DAY, policy_now
+from outreach.store.invitations import DAY, policy_at
 from outreach.store.members import MemberRow
 
 PAGE = 50
@@ -190,7 +190,8 @@ def list_inviters(ctx: Context, actor: Actor, page: int = 1) -> InviterPage:
     """Members who invited in the last 90 days, are suspended or appeal, worst first, 50 a page."""
     actor.must_be(Role.OFFICER)
     with ctx.db.reading() as conn:
-        now, policy = ctx.db.now(conn), policy_now(conn)
+        now = ctx.db.now(conn)
+        policy = policy_at(conn, now)
         page, pages = _place(page, invitation_desk.count_inviters(conn, now))
         rows = invitation_desk.inviters(conn, now, limit=PAGE, offset=(page - 1) * PAGE)
         return InviterPage(tuple(_line(row, policy) for row in rows), page, pages)
@@ -211,7 +212,7 @@ def see_inviter(ctx: Context, actor: Actor, ref: bytes, page: int = 1) -> Invite
         shown = invitation_desk.lines(conn, row.id, limit=PAGE, offset=(page - 1) * PAGE)
         waiting = invitation_desk.open_appeal(conn, row.id)
         return InviterView(
-            line=_line(row, policy_now(conn)),
+            line=_line(row, policy_at(conn, now)),
             suspended=row.suspended,
             contact=person.contact_ref,
             weeks=tuple(_week(by_week.get(number), since + number * 7 * DAY) for number in range(_WEEKS)),

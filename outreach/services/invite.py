@@ -103,7 +103,7 @@ def check_draft(ctx: Context, actor: Actor, draft: Draft) -> Preview:
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
         row = must_be_active(conn, actor)
-        policy = invitations.policy_now(conn)
+        policy = invitations.policy_at(conn, now)
         checked = _checked(draft, policy)
         _must_have_room(conn, row, policy, now)
         return _preview(conn, ctx, row, checked, policy, now)
@@ -117,7 +117,7 @@ def send_invitation(ctx: Context, actor: Actor, draft: Draft) -> bytes:
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         row = _active(conn, actor)
-        policy = invitations.policy_now(conn)
+        policy = invitations.policy_at(conn, now)
         checked = _checked(draft, policy)
         _must_have_room(conn, row, policy, now)
         made = _add(conn, ctx, now, row, checked, policy)
@@ -140,7 +140,7 @@ def may_invite(ctx: Context, actor: Actor) -> May:
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
         row = must_be_open(conn, actor)
-        policy = invitations.policy_now(conn)
+        policy = invitations.policy_at(conn, now)
         allowed = allowance(policy, invitations.record_of(conn, row.id, now))
         pressed = invitations.pressed_since(conn, row.id, now - 30 * _DAY)
         free = next_free(pressed, allowed, now)

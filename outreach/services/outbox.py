@@ -1,7 +1,8 @@
 """Puts one message in the pipeline's way that no campaign sends: a confirmation, a notice, a test, an invitation."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, insert
@@ -9,12 +10,18 @@ from sqlalchemy import Connection, insert
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
+from outreach.store.bulk import insert_rows, next_ids
 from outreach.store.contacts import Person
 from outreach.store.schema.campaigns import message
 
 CONFIRMATION_LANE = "1-confirmation"
 NOTICE_LANE = "3-notice"
 INVITATION_LANE = "4-invitation"
+# fmt: off
+_NOTICED = (
+    "id", "ref", "origin", "kind", "lane", "contact", "mailbox", "topic", "state", "planned", "due", "body_box",
+)
+# fmt: on
 
 
 def queue_confirmation(conn: Connection, now: int, person: Person, confirmation_id: int, *, due: int) -> bytes:
@@ -45,6 +52,42 @@ def queue_notice(
     body = keys.seal(person.id, {"template": template, "facts": dict(facts)})
     about: dict[str, Any] = {"topic": topic, "invitation": invitation}
     return _queue(conn, now, person, origin="notice", lane=NOTICE_LANE, due=now, body_box=body, **about)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One of many notices planned at once: its reader, the ref it gets, the topic its reader lives by, its facts."""
+
+    person: Person
+    ref: bytes
+    topic: int
+    facts: Mapping[str, Any]
+
+
+def queue_notices(conn: Connection, ctx: Context, now: int, template: str, notices: Sequence[Notice]) -> list[int]:
+    """Plan a notice about a topic to each of many people, set-wise. Returns the messages' ids."""
+    keys = ContactKeys(ctx.keyring, conn)
+    keys.load(one.person.id for one in notices)
+    ids = next_ids(conn, message, len(notices))
+    rows = [
+        (
+            identity,
+            one.ref,
+            "notice",
+            "service",
+            NOTICE_LANE,
+            one.person.id,
+            one.person.mailbox,
+            one.topic,
+            "planned",
+            now,
+            now,
+            keys.seal(one.person.id, {"template": template, "facts": dict(one.facts)}),
+        )
+        for identity, one in zip(ids, notices, strict=True)
+    ]
+    insert_rows(conn, message, _NOTICED, rows)
+    return ids
 
 
 def queue_test(conn: Connection, now: int, person: Person, *, content: int) -> bytes:

@@ -128,4 +128,4 @@ def see_offer(ctx: Context, locale: str, slug: str = "") -> Offer:
         chosen = next((topic for topic in topics if topic.slug == slug), None)
         if slug and chosen is None:
             raise NotFoundError("There is no such sign-up page. It may have been closed.")
-        return Offer(house, chosen, topics, consents.total_ceiling(conn))
+        return Offer(house, chosen, topics, consents.total_ceiling(conn, ctx.db.now(conn)))

@@ -1,16 +1,16 @@
 """Consent rows, their append-only events and the texts people agreed to: set-wise SQL, no rule of its own."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, text, update
 from sqlalchemy.engine import Row
 
+from outreach.domain.policies import Name, caps_of
+from outreach.store import policies
 from outreach.store.bulk import among, bound, insert_rows
-from outreach.store.decide import DEFAULT_TOTAL
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
-from outreach.store.schema.organisation import cap
 from outreach.store.schema.people import contact, mailbox
 
 
@@ -190,10 +190,11 @@ def current_texts(conn: Connection, topic_ids: Collection[int], locales: Sequenc
     return best
 
 
-def total_ceiling(conn: Connection) -> tuple[int, int]:
+def total_ceiling(conn: Connection, now: int) -> tuple[int, int]:
     """(n, seconds): the total ceiling now printed at sign-up, the tightest where there are several."""
-    rows = conn.execute(select(cap.c.n, cap.c.window).where(cap.c.scope == "total", cap.c.ended.is_(None))).all()
-    return min(((row.n, row.window) for row in rows), key=lambda cap: cap[0] / cap[1], default=astuple(DEFAULT_TOTAL))
+    caps = caps_of(policies.value_at(conn, Name.CAP_TOTAL, now))
+    tightest = min(caps, key=lambda cap: cap.n / cap.window)
+    return tightest.n, tightest.window
 
 
 def set_ceiling(conn: Connection, contacts: Collection[int], ceiling: tuple[int, int]) -> None:

@@ -1,7 +1,7 @@
 """Contacts and their mailboxes: found by keyed hash, made with a key of their own, never holding a bare address."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
@@ -12,6 +12,15 @@ from outreach.store.boxes import ContactKeys
 from outreach.store.schema.people import contact, mailbox
 
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PERSON = (
+    contact.c.id,
+    contact.c.ref,
+    contact.c.mailbox,
+    contact.c.code,
+    contact.c.provider,
+    contact.c.locale,
+    contact.c.timezone,
+)
 
 
 def new_code() -> str:
@@ -54,6 +63,12 @@ def find_by_code(connection: Connection, code: str) -> Person | None:
 
 def find_by_id(connection: Connection, contact_id: int) -> Person | None:
     return _one(connection, contact.c.id == contact_id)
+
+
+def find_by_ids(connection: Connection, contacts: Collection[int]) -> dict[int, Person]:
+    """Those of these contacts that we hold, by id."""
+    rows = connection.execute(select(*_PERSON).where(contact.c.id.in_(list(contacts))))
+    return {row.id: Person(*row) for row in rows}
 
 
 def ensure_contact(
@@ -104,14 +119,5 @@ def _ensure_mailbox(connection: Connection, key: bytes) -> int:
 
 
 def _one(connection: Connection, condition: object) -> Person | None:
-    columns = (
-        contact.c.id,
-        contact.c.ref,
-        contact.c.mailbox,
-        contact.c.code,
-        contact.c.provider,
-        contact.c.locale,
-        contact.c.timezone,
-    )
-    row = connection.execute(select(*columns).where(condition)).one_or_none()  # type: ignore[arg-type]
+    row = connection.execute(select(*_PERSON).where(condition)).one_or_none()  # type: ignore[arg-type]
     return None if row is None else Person(*row)

@@ -8,15 +8,13 @@ thousand messages and beside a hundred million, and no database can choose a pla
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from outreach.domain.eligibility import BARS, GATES
 from outreach.domain.frequency import SECOND, Cap
 from outreach.domain.message import COUNTED
-from outreach.store.schema.organisation import cap, controller
-
-DEFAULT_TOTAL = Cap(4, 7 * 86400)
-"""The total ceiling while no officer has set one (PRODUCT.md)."""
+from outreach.domain.policies import CAPS, Name, caps_of
+from outreach.store import policies
 
 GATE_LIST = ", ".join(f"'{reason}'" for reason in sorted(GATES))
 _COUNTED_LIST = ", ".join(f"'{state}'" for state in sorted(COUNTED))
@@ -80,17 +78,23 @@ WHERE {chosen}""",
 class Caps:
     """The organisation's caps in force."""
 
-    promotional: tuple[Cap, ...] = ()
-    total: tuple[Cap, ...] = (DEFAULT_TOTAL,)
+    promotional: tuple[Cap, ...]
+    total: tuple[Cap, ...]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The policy of one moment, ready to be put into SQL. Quiet hours in minutes after local midnight."""
+    """The policy of one moment, ready to be put into SQL. Quiet hours in minutes after local midnight.
+
+    `ratio`: informational mails before each promotional one, where a text promises fewer. `is_settling`: caps began of
+    which the surplus is still to be withheld; until then nothing planned may be judged again.
+    """
 
     caps: Caps
     quiet_from: int
     quiet_to: int
+    ratio: int = 0
+    is_settling: bool = False
 
     def judged(self, candidates: Candidates, **parts: str) -> str:
         """A query for (contact, mailbox, provider, topic, kind, self, zone, quiet_from, quiet_to, reason).
@@ -134,7 +138,10 @@ FROM ({chosen}) k"""
             f"WHEN k.kind = 'promotional' AND l.promo{i} + 1 > {one.n} THEN 'cap_promotional'"
             for i, one in enumerate(self.caps.promotional)
         ]
-        whens.append(f"WHEN k.kind = 'promotional' AND k.ratio_k > 0 AND {_GIVEN} < k.ratio_k THEN 'ratio'")
+        least = (
+            f"CASE WHEN k.ratio_k < {self.ratio} THEN {self.ratio} ELSE k.ratio_k END" if self.ratio else "k.ratio_k"
+        )
+        whens.append(f"WHEN k.kind = 'promotional' AND {least} > 0 AND {_GIVEN} < {least} THEN 'ratio'")
         return "CASE " + "\n      ".join(whens) + " END"
 
 
@@ -165,14 +172,19 @@ def _counts(which: str, window: str | int) -> str:
     return f"COUNT(*) FILTER (WHERE {is_set}(m.counted IS NULL OR m.counted > {opened}) AND {which})"
 
 
-def load_rule(connection: Connection) -> Rule:
-    """The policy in force now."""
-    rows = connection.execute(
-        select(cap.c.scope, cap.c.n, cap.c.window).where(cap.c.ended.is_(None)).order_by(cap.c.id)
+_READ = (*CAPS, Name.QUIET_HOURS, Name.GIVE_RATIO)
+
+
+def load_rule(connection: Connection, now: int) -> Rule:
+    """The policy in force at `now`, UTC microseconds."""
+    found = policies.versions(connection, *_READ)
+    held = {name: policies.in_force([one for one in found if one.name == name], now) for name in _READ}
+    values = {name: one.value if one else policies.default(connection, name) for name, one in held.items()}
+    quiet = values[Name.QUIET_HOURS]
+    return Rule(
+        Caps(caps_of(values[Name.CAP_PROMOTIONAL]), caps_of(values[Name.CAP_TOTAL])),
+        quiet["from"],
+        quiet["to"],
+        values[Name.GIVE_RATIO]["least"],
+        any(one is not None and one.begun is None for name, one in held.items() if name in CAPS),
     )
-    by_scope: dict[str, list[Cap]] = {"promotional": [], "total": []}
-    for row in rows:
-        by_scope[row.scope].append(Cap(row.n, row.window))
-    quiet = connection.execute(select(controller.c.quiet_from, controller.c.quiet_to)).one_or_none()
-    caps = Caps(tuple(by_scope["promotional"]), tuple(by_scope["total"]) or (DEFAULT_TOTAL,))
-    return Rule(caps, *((quiet.quiet_from, quiet.quiet_to) if quiet else (0, 0)))

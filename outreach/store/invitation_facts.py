@@ -64,7 +64,7 @@ def of_messages(conn: Connection, ids: Collection[int], now: int) -> dict[int, t
 
 
 def _facts(conn: Connection, rows: Collection[Row[Any]], now: int) -> dict[int, tuple[Facts, int]]:
-    rule, policy = load_rule(conn), invitations.policy_now(conn)
+    rule, policy = load_rule(conn, now), invitations.policy_at(conn, now)
     mailboxes = sorted({row.mailbox for row in rows})
     ledgers: dict[int, list[Row[Any]]] = {mailbox: [] for mailbox in mailboxes}
     for past in conn.execute(_LEDGER, {"mailboxes": mailboxes}):

@@ -6,25 +6,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, select, update
 from sqlalchemy.engine import Row
 
-from outreach.domain.frequency import Cap
 from outreach.domain.invitation import LOOK_BACK_DAYS, REFUSALS, Policy, Record, Way
-from outreach.store.schema.members import invitation, invitation_policy, member
+from outreach.domain.policies import Name, inviting
+from outreach.store import policies
+from outreach.store.schema.members import invitation, member
 
 DAY = 86_400_000_000
 
 
-def policy_now(conn: Connection) -> Policy:
-    """The officer's policy in force, or the defaults."""
-    row = conn.execute(select(invitation_policy).where(invitation_policy.c.ended.is_(None))).one_or_none()
-    if row is None:
-        return Policy()
-    return Policy(
-        by_mail=bool(row.by_mail),
-        a_day=row.a_day,
-        a_month=row.a_month,
-        recipient=Cap(row.recipient_n, row.recipient_window),
-        keep_days=row.keep_days,
-    )
+def policy_at(conn: Connection, now: int) -> Policy:
+    """The rules of inviting in force at `now`, UTC microseconds."""
+    return inviting(policies.value_at(conn, Name.INVITATIONS, now))
 
 
 def record_sums(now: int) -> tuple[ColumnElement[int], ...]:

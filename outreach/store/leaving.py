@@ -3,14 +3,29 @@
 import secrets
 from collections.abc import Collection
 
-from sqlalchemy import BigInteger, Connection, bindparam, delete, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from outreach.domain.message import FINAL, MessageState
+from outreach.domain.policies import Name
+from outreach.store import policies
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent, consent_event, topic
 from outreach.store.schema.members import connection, invitation, member
 from outreach.store.schema.organisation import staff
-from outreach.store.schema.people import contact, contact_key, mailbox
+from outreach.store.schema.people import contact, contact_key, mailbox, suppression
 
 _waits_for_an_answer = invitation.c.answered.is_(None) | (
     (invitation.c.way == "link") & (invitation.c.answer == "accepted") & invitation.c.settled.is_(None)
@@ -28,6 +43,11 @@ _TAKES_PART = (
 """What holds a person whatever they agreed to: their account, a live connection, an invitation not answered yet, and
 a request at a connect link that they confirmed and its owner has not answered."""
 
+_IS_RESTRICTED = exists().where(
+    suppression.c.key == contact.c.address_key, suppression.c.kind == "restricted", suppression.c.lifted.is_(None)
+)
+"""They asked that nothing be deleted meanwhile (GDPR 18(1)(c)): only their own request for erasure outweighs that."""
+
 _is_about_a_consent = message.c.origin.in_(["campaign", "test"]) | message.c.topic.is_not(None)
 _is_on_its_way = message.c.origin.in_(["invitation", "notice"]) & message.c.state.not_in(sorted(FINAL))
 _TO_THEM = (message.c.mailbox == contact.c.mailbox, message.c.contact == contact.c.id)  # found by the mailbox's index
@@ -41,10 +61,12 @@ def last_id(conn: Connection) -> int:
 def long_ended(conn: Connection, now: int, after: int, upto: int, *, limit: int) -> dict[int, bytes]:
     """People with ids in (after, upto] whose every consent ended longer ago than its topic keeps proof: id → ref.
 
+    No longer, either, than the policies in force now and when it ended let any topic keep it.
+
     Without those who work here, have an account, a connection or an invitation to answer, a question open or a link of
     one that still answers, or mail on its way.
     """
-    kept_for = topic.c.retention_days * literal(_DAY, BigInteger)
+    kept_for = _kept_days(conn, now) * literal(_DAY, BigInteger)
     is_needed = or_(consent.c.state.not_in(["none", "withdrawn", "expired"]), consent.c.since > now - kept_for)
     theirs = (consent.c.contact == contact.c.id, consent.c.contact > after, consent.c.contact <= upto)
     is_open = or_(confirmation.c.answered.is_(None), confirmation.c.expires > now)
@@ -54,6 +76,7 @@ def long_ended(conn: Connection, now: int, after: int, upto: int, *, limit: int)
         exists().where(staff.c.contact == contact.c.id),
         exists().where(confirmation.c.contact == contact.c.id, is_open),
         exists().where(*_TO_THEM, message.c.state.in_(on_its_way)),
+        _IS_RESTRICTED,
         *_TAKES_PART,
     )
     query = select(contact.c.id, contact.c.ref).where(
@@ -66,6 +89,15 @@ def long_ended(conn: Connection, now: int, after: int, upto: int, *, limit: int)
     return {row.id: row.ref for row in conn.execute(query.order_by(contact.c.id).limit(limit))}
 
 
+def _kept_days(conn: Connection, now: int) -> ColumnElement[int]:
+    """Days that proof of a consent is kept: its topic's, or the policy's where that is or was shorter."""
+    line = [one for one in policies.acting(policies.versions(conn, Name.RETENTION)) if (one.starts or 0) <= now]
+    most = line[-1].value["most_days"] if line else policies.default(conn, Name.RETENTION)["most_days"]
+    limits = [(consent.c.since >= (one.starts or 0), min(most, one.value["most_days"])) for one in reversed(line)]
+    limit = case(*limits, else_=most) if limits else literal(most)
+    return case((topic.c.retention_days < limit, topic.c.retention_days), else_=limit)
+
+
 def only_asked(conn: Connection, contacts: Collection[int]) -> dict[int, bytes]:
     """Those of `contacts` (id → ref) who never agreed to anything, work for nobody, take part in nothing and await no
     question.
@@ -76,6 +108,7 @@ def only_asked(conn: Connection, contacts: Collection[int]) -> dict[int, bytes]:
         exists().where(staff.c.contact == contact.c.id),
         exists().where(*_TO_THEM, _is_about_a_consent | _is_on_its_way),
         exists().where(confirmation.c.contact == contact.c.id, confirmation.c.answered.is_(None)),
+        _IS_RESTRICTED,
         *_TAKES_PART,
     )
     query = select(contact.c.id, contact.c.ref).where(

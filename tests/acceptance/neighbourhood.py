@@ -58,9 +58,10 @@ class Neighbourhood:
         page = admin.get(self.product.set_up_link)
         page = admin.send(page, page.form_with("sender_from_domain"), **_SET_UP, roles=["officer", "marketer"])
         assert "/home" in page.url, page.url
-        page = admin.get("/settings")
-        admin.send(page, page.form_with("quiet_from"), quiet_from="00:00", quiet_to="00:00")
-        page = admin.get("/invitations/policy/change")
+        page = admin.get("/compliance/policy/quiet-hours/change")
+        hours = {"quiet_from": "00:00", "quiet_to": "00:00", "reason": "nobody is here to be disturbed yet"}
+        admin.send(page, page.form_with("quiet_from"), **hours)
+        page = admin.get("/compliance/policy/invitations/change")
         form = page.form_with("by_mail", "reason")
         page = admin.send(page, form, by_mail="y", reason="Members asked for it, and we look at refusals every week")
         assert page.status == 200, page.text[-2000:]

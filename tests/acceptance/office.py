@@ -82,9 +82,10 @@ def open_office(product: Product, post: Postman) -> Office:
     assert "/home" in answer.url, answer.url
     spent = product.browser().get(product.set_up_link).status
     assert spent in {404, 409, 410}, f"the set-up link works twice: {spent}"
-    page = administrator.see("/settings")
-    administrator.submit(page, page.form_with("quiet_from"), quiet_from="00:00", quiet_to="00:00")
     officer, marketer = (_invite(product, post, administrator, role) for role in ("officer", "marketer"))
+    page = officer.see("/compliance/policy/quiet-hours/change")
+    hours = {"quiet_from": "00:00", "quiet_to": "00:00", "reason": "nobody is here to be disturbed yet"}
+    officer.submit(page, page.form_with("quiet_from"), **hours)
     return Office(administrator, officer, marketer)
 
 
@@ -141,13 +142,11 @@ def _publish_text(officer: Member, path: str, locale: str, title: str) -> None:
 
 def set_cap_of_one_a_week(office: Office) -> None:
     """One promotional mail in any seven days, whatever the texts would allow."""
-    page = office.officer.see("/compliance/policy")
-    form = page.form_to("/promotional")
-    names = {name.rpartition("n_1")[0]: name for name in form.names if name.endswith("n_1")}
-    (prefix,) = names
-    days = _choice(page, form, f"{prefix}unit_1", "days")
-    values = {"n_1": "1", "length_1": "7", "unit_1": days, "reason": "one offer a week is enough"}
-    office.officer.submit(page, form, **{f"{prefix}{name}": value for name, value in values.items()})
+    page = office.officer.see("/compliance/policy/cap-promotional/change")
+    form = page.form_with("n_1")
+    days = _choice(page, form, "unit_1", "days")
+    reason = "one offer a week is enough"
+    office.officer.submit(page, form, n_1="1", length_1="7", unit_1=days, reason=reason)
 
 
 @dataclass(frozen=True)

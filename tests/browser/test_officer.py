@@ -79,11 +79,14 @@ def test_caps_are_changed_with_a_reason(chromium: Browser, demo: Product) -> Non
         sign_in(reader, demo)
         reader.open("/compliance/policy")
         reader.look()
-        card = reader.page.locator("section", has=reader.page.get_by_role("heading", name="Promotional"))
-        card.get_by_label("Reason, kept in the log").fill("Members asked for it at the meeting")
-        with reader.page.expect_navigation():
-            card.get_by_role("button").click()
-        expect(reader.page.get_by_role("status")).to_contain_text("The caps hold from now on")
+        reader.follow("Caps on offers")
+        reader.look()
+        reader.follow("Change it")
+        reader.look()
+        reader.page.get_by_label("At most, mails").first.fill("1")
+        reader.page.get_by_label("Why this changes").fill("Members asked for it at the meeting")
+        reader.press("Decide this")
+        expect(reader.page.get_by_role("status")).to_contain_text("This holds from")
         reader.look()
 
 
@@ -124,6 +127,6 @@ def test_a_suspended_inviter_is_heard_and_let_invite_again(chromium: Browser, de
         reader.look()
         reader.open("/invitations/policy")
         reader.look()
-        reader.open("/invitations/policy/change")
+        reader.open("/compliance/policy/invitations/change")
         reader.look()
         reader.tab_through()

@@ -16,10 +16,12 @@ from sqlalchemy.exc import DBAPIError
 
 from outreach.config import Settings
 from outreach.domain.actors import CONSOLE, Actor, Role
-from outreach.services import campaigns, policy, topics
+from outreach.domain.policies import Name, of_caps
+from outreach.services import campaigns, topics
 from outreach.services.context import Context, open_context
 from outreach.services.controller import Controller
 from outreach.services.import_contacts import Import, apply_import, rehearse_import
+from outreach.services.policies.changes import change_policy
 from outreach.services.senders import SenderFacts, list_senders
 from outreach.services.sessions import Client
 from outreach.services.set_up import SetUp, make_set_up_link, set_up
@@ -73,8 +75,8 @@ class House:
         self._set_up()
         for slug in (GARDEN, SALES):
             self._open_topic(slug)
-        policy.change_caps(self.ctx, self.actor, "promotional", [(PROMOTIONAL, WINDOW)], "one offer a week is enough")
-        policy.change_caps(self.ctx, self.actor, "total", [(TOTAL, WINDOW)], "eight mails a week are enough")
+        for name, most in ((Name.CAP_PROMOTIONAL, PROMOTIONAL), (Name.CAP_TOTAL, TOTAL)):
+            change_policy(self.ctx, self.actor, name, of_caps((most, WINDOW)), f"{most} a week are enough")
         self.people = [replace(person, ticked=person.topics) for person in population(self.size, self.seed)]
         files = Import(rows=self._rows(), no_suppressions=True)
         rehearse_import(self.ctx, self.actor, files)

@@ -8,9 +8,10 @@ import pytest
 
 from outreach.domain.actors import CONSOLE
 from outreach.domain.errors import AuditError
+from outreach.domain.policies import Name, of_caps
 from outreach.engines.broker import Nudger
 from outreach.engines.senders import LANES
-from outreach.services.policy import change_caps
+from outreach.services.policies.changes import change_policy
 from outreach.services.seal import seal
 from tests.engines.site import Site, ends_by_itself, listening, settings_for
 from tests.foundations.installation import wait_for
@@ -93,7 +94,7 @@ def test_a_stand_by_takes_over_from_a_killed_scheduler_and_the_old_one_seals_not
     wait_for("the stand-by to lead", lambda: site.epoch() == 2)
     made = site.campaign()
     site.wait_until_sent(made, 5)
-    change_caps(site.ctx, CONSOLE, "total", [(3, 86400)], "to have an entry")
+    change_policy(site.ctx, CONSOLE, Name.CAP_TOTAL, of_caps((3, 86400)), "to have an entry")
     with pytest.raises(AuditError, match="Another leader"):
         seal(site.ctx, 1)
 

@@ -42,12 +42,13 @@ def test_only_one_leads_and_the_next_has_a_higher_epoch(ctx: Context) -> None:
 
 def test_a_leader_of_an_earlier_epoch_seals_nothing(ctx: Context, world: World) -> None:
     from outreach.domain.actors import CONSOLE
-    from outreach.services.policy import change_caps
+    from outreach.domain.policies import Name, of_caps
+    from outreach.services.policies.changes import change_policy
 
     with leading(ctx) as old:
         pass
     with leading(ctx) as new:
-        change_caps(ctx, CONSOLE, "total", [(3, 86400)], "to have an entry")
+        change_policy(ctx, CONSOLE, Name.CAP_TOTAL, of_caps((3, 86400)), "to have an entry")
         assert old is not None
         assert new is not None
         try:

@@ -13,7 +13,6 @@ from outreach.pipeline.reap import reap_expired
 from outreach.store import tally
 from outreach.store.schema.campaigns import attempt, batch, campaign, content, message
 from outreach.store.schema.consents import consent
-from outreach.store.schema.organisation import cap
 from outreach.store.schema.tally import tally as sums
 from tests.counting import standing
 from tests.factories import World
@@ -139,7 +138,7 @@ def _check_ratio(kinds: list[str]) -> None:
 
 def _empty(world: World) -> None:
     with world.ctx.db.transaction() as conn:
-        for table in (attempt, batch, sums, message, content, campaign, consent, cap):
+        for table in (attempt, batch, sums, message, content, campaign, consent):
             conn.execute(delete(table))
     assert world.ctx.settings.clock_file is not None
     world.ctx.settings.clock_file.write_text("0")

@@ -5,9 +5,12 @@ import email.policy
 import json
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from outreach.domain import addresses
+from outreach.domain.frequency import Cap
+from outreach.domain.invitation import Policy
+from outreach.domain.policies import Name, of_inviting
 from outreach.domain.tokens import Purpose
 from outreach.pipeline.letters import write_letters
 from outreach.services import connections
@@ -18,9 +21,10 @@ from outreach.services.connect import (
 from outreach.services.context import Context
 from outreach.store import invitations, suppressions
 from outreach.store.contacts import find_by_address
+from outreach.store.policies import put
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
-from outreach.store.schema.members import invitation, invitation_policy, member
+from outreach.store.schema.members import invitation, member
 from tests.factories import DAY, MadeMember
 from tests.pipeline.claiming import claim_due
 from tests.services.people import count, hand_off_everything
@@ -104,9 +108,9 @@ def contact_of(ctx: Context, address: str = VICTIM) -> int | None:
 
 def set_cap(ctx: Context, n: int, seconds: int = 30 * 86_400) -> None:
     """An officer's cap on invitations to one mailbox."""
+    policy = Policy(by_mail=True, recipient=Cap(n, seconds))
     with ctx.db.transaction() as conn:
-        values = {"by_mail": 1, "a_day": 5, "a_month": 20, "recipient_n": n, "recipient_window": seconds}
-        conn.execute(insert(invitation_policy).values(**values, keep_days=14, since=1, reason="test"))
+        put(conn, 1, Name.INVITATIONS, of_inviting(policy), reason="test", author="test", begun=1)
 
 
 def ref_of_request(ctx: Context) -> bytes:

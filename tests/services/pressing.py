@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 
 from outreach.domain.actors import Actor
-from outreach.domain.frequency import Cap
 from outreach.domain.invitation import Policy, Way
+from outreach.domain.policies import Name, of_inviting
 from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
 from outreach.services.invitations import process_invitations
 from outreach.services.invite import Draft, send_invitation
+from outreach.store.policies import put
 from outreach.store.schema.campaigns import message
-from outreach.store.schema.members import invitation_policy
 from tests.services.people import hand_off_everything, link
 
 BOB = "bob@example.net"
@@ -23,20 +23,7 @@ def set_policy(ctx: Context, **changed: Any) -> None:
     policy = Policy(by_mail=bool(changed.pop("by_mail", True)), **changed)
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        conn.execute(update(invitation_policy).where(invitation_policy.c.ended.is_(None)).values(ended=now))
-        cap: Cap = policy.recipient
-        conn.execute(
-            insert(invitation_policy).values(
-                by_mail=int(policy.by_mail),
-                a_day=policy.a_day,
-                a_month=policy.a_month,
-                recipient_n=cap.n,
-                recipient_window=cap.window,
-                keep_days=policy.keep_days,
-                since=now,
-                reason="test",
-            )
-        )
+        put(conn, now, Name.INVITATIONS, of_inviting(policy), reason="test", author="test", begun=now)
 
 
 def draft(address: str = BOB, **more: Any) -> Draft:

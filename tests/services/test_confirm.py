@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from outreach.domain.errors import InvalidInputError, TokenError, TokenExpiredError
 from outreach.domain.tokens import Purpose
@@ -16,7 +16,6 @@ from outreach.store.boxes import ContactKeys
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, consent, consent_event
-from outreach.store.schema.organisation import cap
 from outreach.store.schema.people import contact, suppression
 from tests.factories import World
 from tests.services.people import ALICE, asked, count, form, link, move_clock, state_of, topic_ref
@@ -203,7 +202,6 @@ def test_texts_change_and_people_keep_the_version_they_were_shown(ctx: Context, 
 
 def test_an_ended_cap_is_not_printed(ctx: Context, world: World) -> None:
     world.topic()
-    with ctx.db.transaction() as conn:
-        values = {"scope": "total", "n": 1, "window": 60, "since": world.now, "ended": world.now, "reason": "test"}
-        conn.execute(insert(cap).values(values))
+    world.cap("total", 1, 86_400)
+    world.cap("total", 4, 604_800)
     assert view_confirmation(ctx, asked(ctx)).ceiling == (4, 604_800)

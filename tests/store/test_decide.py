@@ -11,12 +11,14 @@ from sqlalchemy import Connection, delete, insert, update
 
 from outreach.domain.eligibility import BARS, Consented, Defer, Facts, Withhold, decide
 from outreach.domain.frequency import SECOND, Cap, Past
+from outreach.domain.policies import Name, of_caps
 from outreach.services.context import Context
 from outreach.store.decide import load_rule
 from outreach.store.planning import forecast, judge_messages
+from outreach.store.policies import put
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import consent
-from outreach.store.schema.organisation import cap, controller
+from outreach.store.schema.organisation import controller
 from outreach.store.schema.people import contact, contact_key, mailbox, suppression
 from tests.factories import World
 
@@ -112,7 +114,7 @@ class Bench:
         self.numbers = itertools.count(1)
 
     def clear(self, conn: Connection) -> None:
-        for table in (message, consent, contact_key, contact, mailbox, suppression, cap):
+        for table in (message, consent, contact_key, contact, mailbox, suppression):
             conn.execute(delete(table))
 
     def put(self, conn: Connection, one: Generated) -> tuple[int, int]:
@@ -150,7 +152,9 @@ class Bench:
     def _row(conn: Connection, table: Any, **values: Any) -> None:
         conn.execute(insert(table).values(**values))
 
-    def facts(self, one: Generated, kind: str, total: tuple[Cap, ...], promotional: tuple[Cap, ...]) -> Facts:
+    def facts(
+        self, one: Generated, kind: str, total: tuple[Cap, ...], promotional: tuple[Cap, ...], least: int
+    ) -> Facts:
         counted = {"planned", "attempted", "sent", "unknown"}
         ledger = tuple(
             Past(t.origin, t.kind, self.topic if t.same_topic else self.other, t.planned, t.counted, t.state == "sent")
@@ -159,7 +163,9 @@ class Bench:
         )
         return Facts(
             topic=self.topic, kind=kind, has_key=one.has_key, bars=one.bars,
-            consent=Consented(one.state or "none", one.expires, one.kinds, one.promise, one.ratio_k, one.own),
+            consent=Consented(
+                one.state or "none", one.expires, one.kinds, one.promise, max(one.ratio_k, least), one.own
+            ),
             ledger=ledger, reserved=NOW + 1, total=total, promotional=promotional, ceiling=one.ceiling,
             own_total=one.own_total, zone=one.zone, quiet_from=one.quiet[0], quiet_to=one.quiet[1],
         )  # fmt: skip
@@ -171,30 +177,37 @@ class Bench:
     kind=st.sampled_from(("promotional", "promotional", *KINDS)),
     total=st.lists(roomy, min_size=1, max_size=2).map(tuple),
     promotional=few_caps,
+    least=st.sampled_from((0, 0, 1, 3)),
 )
 def test_sql_and_python_give_the_same_reason(
-    world: World, crowd: list[Generated], kind: str, total: tuple[Cap, ...], promotional: tuple[Cap, ...]
+    world: World,
+    crowd: list[Generated],
+    kind: str,
+    total: tuple[Cap, ...],
+    promotional: tuple[Cap, ...],
+    least: int,
 ) -> None:
     bench = Bench(world)
     with bench.ctx.db.transaction() as conn:
         bench.clear(conn)
         conn.execute(update(controller).values(quiet_from=0, quiet_to=0))
-        for scope, some in (("total", total), ("promotional", promotional)):
-            for limit in some:
-                conn.execute(insert(cap).values(scope=scope, n=limit.n, window=limit.window, since=0, reason="test"))
+        for name, some in ((Name.CAP_TOTAL, total), (Name.CAP_PROMOTIONAL, promotional)):
+            value = of_caps(*((limit.n, limit.window) for limit in some))
+            put(conn, 0, name, value, reason="test", author="test", begun=0)
+        put(conn, 0, Name.GIVE_RATIO, {"least": least}, reason="test", author="test", begun=0)
         expected: dict[int, tuple[str, int]] = {}
         selves: dict[int, int] = {}
         for one in crowd:
             person, _ = bench.put(conn, one)
-            decision = decide(bench.facts(one, kind, total, promotional), NOW)
+            decision = decide(bench.facts(one, kind, total, promotional, least), NOW)
             due = decision.until if isinstance(decision, Defer) else NOW
             expected[person] = (decision.reason, 0) if isinstance(decision, Withhold) else ("", due)
             selves[_candidate(conn, bench, person, kind)] = person
-        judged = judge_messages(conn, load_rule(conn), list(selves), NOW)
+        judged = judge_messages(conn, load_rule(conn, NOW), list(selves), NOW)
         found = {selves[row.id]: (row.reason or "", 0 if row.reason else row.due) for row in judged}
         assert found == expected
         conn.execute(delete(message).where(message.c.id.in_(selves)))
-        counts = forecast(conn, load_rule(conn), _plan(bench, kind), NOW)
+        counts = forecast(conn, load_rule(conn, NOW), _plan(bench, kind), NOW)
         assert sum(people for _state, _why, people, _due in counts) == len(crowd)
         wanted = sorted(reason or ("quiet" if due > NOW else "") for reason, due in expected.values())
         assert sorted(why for _state, why, people, _due in counts for _ in range(people)) == wanted
@@ -222,4 +235,4 @@ def test_a_consent_without_a_promise_on_record_is_no_consent(world: World) -> No
         with world.ctx.db.transaction() as conn:
             conn.execute(update(consent).values(cap_n=2, cap_window=DAY, kinds="informational", ratio_k=0))
             conn.execute(update(consent).values({column: None}))
-            assert forecast(conn, load_rule(conn), _plan(bench, "informational"), NOW)[0][1] == "no_consent"
+            assert forecast(conn, load_rule(conn, NOW), _plan(bench, "informational"), NOW)[0][1] == "no_consent"

@@ -150,22 +150,6 @@ disclosure = Table(
     CheckConstraint("what IN ('name','address')", name="what"),
 )
 
-# Versions of the officer's policy; the one in force has no end. None yet: the defaults of domain/invitation.py.
-invitation_policy = Table(
-    "invitation_policy",
-    metadata,
-    identity(),
-    Column("by_mail", Integer, nullable=False),
-    Column("a_day", Integer, nullable=False),
-    Column("a_month", Integer, nullable=False),
-    Column("recipient_n", Integer, nullable=False),
-    Column("recipient_window", Integer, nullable=False),  # seconds
-    Column("keep_days", Integer, nullable=False),
-    instant("since"),
-    instant("ended", nullable=True),
-    Column("reason", Text, nullable=False),
-)
-
 appeal = Table(
     "appeal",
     metadata,

@@ -1,4 +1,4 @@
-"""Who runs the installation: the controller, its senders and policies, its staff and their sessions."""
+"""Who runs the installation: the controller, its senders, its staff and their sessions."""
 
 from sqlalchemy import CheckConstraint, Column, Integer, LargeBinary, Table, Text
 
@@ -15,7 +15,8 @@ controller = Table(
     Column("privacy_contact", Text, nullable=False, server_default=""),  # printed on recipients' pages: public
     Column("locale", Text, nullable=False, server_default="en"),
     Column("timezone", Text, nullable=False, server_default="UTC"),
-    Column("quiet_from", Integer, nullable=False, server_default="1260"),  # minutes after local midnight: 21:00
+    # As given at set-up, minutes after local midnight; an officer's policy takes their place.
+    Column("quiet_from", Integer, nullable=False, server_default="1260"),  # 21:00
     Column("quiet_to", Integer, nullable=False, server_default="480"),  # 08:00
     instant("updated"),
     CheckConstraint("id = 1", name="one"),
@@ -34,20 +35,6 @@ sender = Table(
     Column("dkim_selector", Text, nullable=False, server_default=""),  # empty: mail is not signed
     instant("created"),
     instant("closed", nullable=True),
-)
-
-cap = Table(
-    "cap",
-    metadata,
-    identity(),
-    Column("scope", Text, nullable=False),  # promotional (promotions and invitations) or total (all but service)
-    Column("n", Integer, nullable=False),
-    Column("window", Integer, nullable=False),  # seconds
-    instant("since"),
-    instant("ended", nullable=True),
-    Column("reason", Text, nullable=False),
-    CheckConstraint("scope IN ('promotional','total')", name="scope"),
-    CheckConstraint('n >= 0 AND "window" > 0', name="positive"),
 )
 
 staff = Table(

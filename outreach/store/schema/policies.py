@@ -1,4 +1,4 @@
-"""What officers set: versions of policies, how far each has come, who was told of it, and what waits for a second yes."""
+"""What officers set: versions of policies, how far each came, who was told of it, and what waits for a second yes."""
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 

@@ -8,7 +8,6 @@ from wtforms import (
     SelectMultipleField,
     StringField,
     TextAreaField,
-    TimeField,
 )
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
@@ -37,8 +36,6 @@ class OrganisationForm(Form):
     privacy_contact = StringField("Contact for questions of privacy", [Length(max=300)])
     locale = SelectField("Language", choices=languages)
     timezone = SelectField("Time zone", choices=zones)
-    quiet_from = TimeField("Quiet from", [InputRequired("Give a time.")])
-    quiet_to = TimeField("Quiet until", [InputRequired("Give a time.")])
 
 
 class SenderForm(Form):

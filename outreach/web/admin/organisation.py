@@ -1,6 +1,4 @@
-"""The organisation's page: who answers for the data, where, and when nobody is to be disturbed."""
-
-from datetime import time
+"""The organisation's page: who answers for the data, and where."""
 
 from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -19,8 +17,7 @@ def organisation() -> ResponseReturnValue:
     held = see_controller(context(), current_actor())
     if held is None:
         raise ConflictError("The installation has not been set up yet. Use the set-up link first.")
-    shown = {**vars(held), "quiet_from": _clock(held.quiet_from), "quiet_to": _clock(held.quiet_to)}
-    return render_template("admin/organisation.html", form=OrganisationForm(data=shown))
+    return render_template("admin/organisation.html", form=OrganisationForm(data=vars(held)))
 
 
 @blueprint.post("/settings")
@@ -46,14 +43,4 @@ def _controller_of(form: OrganisationForm) -> Controller:
         privacy_contact=form.text("privacy_contact"),
         locale=form.text("locale"),
         timezone=form.text("timezone"),
-        quiet_from=_minutes(form.quiet_from.data),
-        quiet_to=_minutes(form.quiet_to.data),
     )
-
-
-def _clock(minutes: int) -> time:
-    return time(minutes // 60, minutes % 60)
-
-
-def _minutes(clock: time | None) -> int:
-    return clock.hour * 60 + clock.minute if clock else 0

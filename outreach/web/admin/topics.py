@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from outreach.domain.errors import InvalidInputError
 from outreach.services import topics as service
-from outreach.services.policy import current_caps
+from outreach.services.policies.versions import total_caps
 from outreach.services.public_text import Promise
 from outreach.services.senders import list_senders
 from outreach.web.admin.forms import CloseForm, TextForm, TopicForm
@@ -112,7 +112,7 @@ def _topic_page(topic: bytes, form: CloseForm) -> str:
 
 def _as_recipients_see(promise: Promise) -> Markup:
     """The card above the confirming buttons, in the text's own language."""
-    ceiling = next((cap.n, cap.window) for cap in current_caps(context()) if cap.scope == "total")
+    ceiling = min(((cap.n, cap.window) for cap in total_caps(context())), key=lambda cap: cap[0] / cap[1])
     with force_locale(promise.locale):
         return Markup(render_template("admin/promise.html", promise=promise, ceiling=ceiling))  # noqa: S704  our template
 

@@ -230,7 +230,11 @@ def schedule_now(campaign: bytes) -> ResponseReturnValue:
             form.fail(error)
         else:
             reached = done.now + done.later
-            flash(f"Scheduled. It reaches {reached} {'person' if reached == 1 else 'people'} as things stand.", "ok")
+            people = f"{reached} {'person' if reached == 1 else 'people'} as things stand"
+            if done.waits is None:
+                flash(f"Scheduled. It reaches {people}.", "ok")
+            else:
+                flash(f"Scheduled, and waits for approval: it reaches {people}.", "warn")
             return redirect(url_for("marketer.campaign", campaign=campaign), 303)
     return _schedule_page(_see(campaign), form, 422)
 

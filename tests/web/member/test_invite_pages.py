@@ -6,14 +6,15 @@ from html import unescape
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
 from outreach.services import sessions
 from outreach.services.context import Context
-from outreach.store.schema.members import invitation, invitation_policy, member
+from outreach.store.schema.members import invitation, member
 from tests.factories import World
 from tests.services.connecting import everything
 from tests.services.people import count, move_clock
+from tests.services.pressing import set_policy
 from tests.web.conftest import CLIENT, Browser
 from tests.web.inviting import ALICE, BOB, NOTE, Invited, invite_by_hand, invite_by_mail
 from tests.web.test_pages_render import check_page
@@ -27,19 +28,7 @@ _CHANGING = re.compile(r'value="[^"]{60,}"|[0-9a-f]{32}|<time.*?</time>')
 @pytest.fixture
 def by_mail(ctx: Context, world: World) -> None:
     """An officer allowed inviting by mail."""
-    with ctx.db.transaction() as conn:
-        conn.execute(
-            insert(invitation_policy).values(
-                by_mail=1,
-                a_day=5,
-                a_month=20,
-                recipient_n=2,
-                recipient_window=30 * 86_400,
-                keep_days=14,
-                since=ctx.db.now(conn),
-                reason="our members asked for it",
-            )
-        )
+    set_policy(ctx)
 
 
 @pytest.fixture

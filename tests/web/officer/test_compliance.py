@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import insert, select
 
 from outreach.services.context import Context
-from outreach.services.policy import current_caps
 from outreach.services.seal import seal
 from outreach.store.audit import Entry, record
 from outreach.store.schema.audit import audit_entry
@@ -38,6 +37,10 @@ def kinds(ctx: Context) -> list[str]:
         "/compliance/log",
         "/compliance/unknown",
         "/compliance/policy",
+        "/compliance/policy/cap-total",
+        "/compliance/policy/cap-total/change",
+        "/compliance/approvals",
+        f"/compliance/approvals/{'0' * 32}",
         f"/compliance/contacts/{'0' * 32}",
         f"/compliance/contacts/{'0' * 32}/reveal",
         f"/compliance/contacts/{'0' * 32}/proof/{'0' * 32}",
@@ -255,49 +258,3 @@ def test_unknown_mails_are_listed(ctx: Context, world: World, officer: Browser) 
             )
         )
     assert b"m".hex() * 4 in officer.page("/compliance/unknown")
-
-
-def test_caps_change_with_a_reason(ctx: Context, world: World, officer: Browser) -> None:
-    typed = {
-        "promotional-n_1": "2",
-        "promotional-length_1": "7",
-        "promotional-unit_1": "days",
-        "promotional-n_2": "1",
-        "promotional-length_2": "12",
-        "promotional-unit_2": "hours",
-        "promotional-unit_3": "days",
-    }
-    refused = officer.submit("/compliance/policy/promotional", typed)
-    assert refused.status_code == 422
-    assert "Say why." in refused.text
-    answer = officer.submit("/compliance/policy/promotional", {**typed, "promotional-reason": "the board decided"})
-    assert answer.status_code == 303
-    held = [(cap.n, cap.window) for cap in current_caps(ctx) if cap.scope == "promotional"]
-    assert sorted(held) == [(1, 12 * 3600), (2, 7 * 86400)]
-    page = officer.page("/compliance/policy")
-    assert "The caps hold from now on." in page
-    assert re.search(r'name="promotional-length_1"[^>]*value="12"', page)
-    assert "policy.cap-changed" in kinds(ctx)
-
-
-@pytest.mark.parametrize(
-    ("scope", "typed", "found"),
-    [
-        ("promotional", {"n_1": "2"}, "Give both"),
-        ("promotional", {"n_1": "-1", "length_1": "7"}, "between 0 and 1000"),
-        ("total", {}, "always a total ceiling"),
-    ],
-)
-def test_caps_that_make_no_sense_are_refused(
-    ctx: Context, world: World, officer: Browser, scope: str, typed: dict[str, str], found: str
-) -> None:
-    units = {f"{scope}-unit_{row}": "days" for row in (1, 2, 3)}
-    data = {f"{scope}-{name}": value for name, value in typed.items()}
-    answer = officer.submit(f"/compliance/policy/{scope}", {**units, **data, f"{scope}-reason": "a good reason"})
-    assert answer.status_code == 422
-    assert found in answer.text
-    assert "policy.cap-changed" not in kinds(ctx)
-
-
-def test_there_are_caps_of_two_scopes_only(officer: Browser) -> None:
-    assert officer.submit("/compliance/policy/everything", {}).status_code == 404

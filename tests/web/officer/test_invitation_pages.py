@@ -8,7 +8,6 @@ from sqlalchemy import select
 
 from outreach.services import appeals
 from outreach.services.context import Context
-from outreach.store.invitations import policy_now
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.members import member
 from tests.factories import MadeMember, World
@@ -185,49 +184,7 @@ def test_an_appeal_is_found_under_its_own_member_only(
     assert kinds(ctx) == before
 
 
-def test_the_rules_are_changed_with_a_reason_and_say_what_mailing_means(ctx: Context, officer: Browser) -> None:
-    page = officer.page("/invitations/policy/change")
-    assert "own advertising" in page
-    assert not re.search(r'name="by_mail"[^>]* checked|checked[^>]* name="by_mail"', page)
-    answer = officer.submit("/invitations/policy", RULES)
-    assert answer.location == "/invitations/policy"
-    with ctx.db.reading() as conn:
-        policy = policy_now(conn)
-    assert (policy.by_mail, policy.a_day, policy.a_month, policy.keep_days) == (True, 3, 9, 7)
-    assert (policy.recipient.n, policy.recipient.window) == (1, 60 * 86_400)
-    page = officer.page("/invitations/policy")
-    assert RULES["reason"] in page
-    assert "at most 1 in 60 days" in page
-    assert "Invitations by mail are <b>on</b>" in officer.page("/invitations")
-
-
-@pytest.mark.parametrize(
-    ("field", "typed"),
-    [
-        ("a_day", "0"),
-        ("a_day", "51"),
-        ("a_month", "2"),
-        ("a_month", "201"),
-        ("recipient_n", "21"),
-        ("recipient_n", "-1"),
-        ("recipient_days", "0"),
-        ("recipient_days", "367"),
-        ("keep_days", "61"),
-        ("keep_days", "soon"),
-        ("reason", "because"),
-        ("reason", ""),
-    ],
-)
-def test_rules_out_of_bounds_are_named_and_kept_in_the_form(
-    ctx: Context, officer: Browser, field: str, typed: str
-) -> None:
-    answer = officer.submit("/invitations/policy", {**RULES, field: typed})
-    assert answer.status_code == 422
-    assert f'href="#{field}"' in answer.text
-    assert "policy.invitations-changed" not in kinds(ctx)
-
-
-@pytest.mark.parametrize("path", ["policy/change", "{}/suspend", "{}/restore", "{}/appeals/{}"])
+@pytest.mark.parametrize("path", ["{}/suspend", "{}/restore", "{}/appeals/{}"])
 def test_acting_asks_for_the_password_again(ctx: Context, officer: Browser, anna: MadeMember, path: str) -> None:
     suspend_by_rule(ctx, anna)
     appeal = appeals.write_appeal(ctx, anna.actor, WORDS)

@@ -1,7 +1,6 @@
 """The officer's desk: a function an area, each with its own tables."""
 
 import hashlib
-
 import json
 import secrets
 
