@@ -1,8 +1,8 @@
 """The life of a message: (state, event) → state, which states reserve a place under a cap, and which are final.
 
-waiting ─release→ planned ──attempt→ attempted ─accept→ sent
-   │                 ↑ │                   ├─reject→ failed
-   └─withhold→ withheld←┘                  ├─lose→ unknown
+waiting ─release→ planned ──attempt→ attempted ─accept→ sent ←────find─┐
+   │                 ↑ │                   ├─reject→ failed ←─miss─┤
+   └─withhold→ withheld←┘                  ├─lose→ unknown ────────┘
                      └──put_back, defer────┘
 """
 
@@ -24,7 +24,10 @@ class MessageState(StrEnum):
 
 
 class MessageEvent(StrEnum):
-    """What can happen to a message. `lose`: the final dot went out and no reply came back."""
+    """What can happen to a message. `lose`: the final dot went out and no reply came back.
+
+    `find`, `miss`: an officer says of a lost one that it arrived, or did not. Nothing sends it again.
+    """
 
     RELEASE = "release"
     WITHHOLD = "withhold"
@@ -34,6 +37,8 @@ class MessageEvent(StrEnum):
     ACCEPT = "accept"
     REJECT = "reject"
     LOSE = "lose"
+    FIND = "find"
+    MISS = "miss"
 
 
 _S, _E = MessageState, MessageEvent
@@ -47,6 +52,8 @@ TRANSITIONS: dict[tuple[MessageState, MessageEvent], MessageState] = {
     (_S.ATTEMPTED, _E.LOSE): _S.UNKNOWN,
     (_S.ATTEMPTED, _E.DEFER): _S.PLANNED,
     (_S.ATTEMPTED, _E.PUT_BACK): _S.PLANNED,
+    (_S.UNKNOWN, _E.FIND): _S.SENT,
+    (_S.UNKNOWN, _E.MISS): _S.FAILED,
 }
 RESERVING = frozenset({_S.PLANNED, _S.ATTEMPTED})
 FINAL = frozenset({_S.SENT, _S.WITHHELD, _S.FAILED, _S.UNKNOWN})

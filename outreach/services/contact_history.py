@@ -1,6 +1,7 @@
 """All that is held about one contact, for an officer: consents, their events with evidence, mails, bars, invitations.
 
-Reading it is itself audited (`contact.read`). The address stays masked, in evidence too.
+`see_contact` opens no box. `contact_history` reads address and evidence, and is itself audited (`contact.read`): the
+address stays masked, in evidence too.
 """
 
 import re
@@ -21,7 +22,7 @@ from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
-from outreach.store.schema.people import contact, mailbox
+from outreach.store.schema.people import contact, contact_key, mailbox
 
 MESSAGES = 100
 _INSTANTS = frozenset({"at", "issued", "received", "requested", "given", "shown", "pressed"})
@@ -101,11 +102,16 @@ class MessageView:
 
 @dataclass(frozen=True, kw_only=True)
 class ContactHistory:
-    """One contact. `code`: the reference as mails print it. `masked` is empty for the erased: nothing boxed opens."""
+    """One contact. `code`: the reference as mails print it.
+
+    `is_read`: boxes were opened, so `masked` and evidence are filled; neither opens for the erased.
+    """
 
     ref: bytes
     code: str
     masked: str
+    is_read: bool
+    is_erased: bool
     locale: str
     timezone: str
     provider: str
@@ -117,38 +123,56 @@ class ContactHistory:
     others: PersonToPerson
 
 
+def see_contact(ctx: Context, actor: Actor, ref: bytes) -> ContactHistory:
+    """What is held about the contact `ref` that names nobody. Raises NotFoundError. Writes nothing."""
+    actor.must_be(Role.OFFICER)
+    with ctx.db.reading() as conn:
+        return _history(conn, _row(conn, ref), None)
+
+
 def contact_history(ctx: Context, actor: Actor, ref: bytes) -> ContactHistory:
     """What is held about the contact `ref`. Raises NotFoundError. Writes the entry that it was read, nothing else."""
     actor.must_be(Role.OFFICER)
     with ctx.db.transaction() as conn:
-        row = conn.execute(
-            select(contact, mailbox.c.mailbox_key)
-            .join(mailbox, mailbox.c.id == contact.c.mailbox)
-            .where(contact.c.ref == ref)
-        ).one_or_none()
-        if row is None:
-            raise NotFoundError("No such contact is held. If there was one, it was erased; the log still tells of it.")
+        row = _row(conn, ref)
         record(conn, ctx.db.now(conn), Entry(kind="contact.read", actor=actor.name, contact=ref))
-        keys = ContactKeys(ctx.keyring, conn)
-        exact = keys.text(row.id, row.address_box)
-        return ContactHistory(
-            ref=ref,
-            code="-".join(row.code[start : start + 4] for start in range(0, len(row.code), 4)),
-            masked=addresses.mask(exact) if exact else "",
-            locale=row.locale,
-            timezone=row.timezone,
-            provider=row.provider,
-            created=row.created,
-            consents=tuple(_consents(conn, row.id)),
-            events=tuple(events_of(conn, keys, row.id)),
-            messages=tuple(_messages(conn, row.id)),
-            bars=tuple(bars_on(conn, (row.address_key, row.mailbox_key))),
-            others=person_to_person(conn, row.id, row.mailbox),
-        )
+        return _history(conn, row, ContactKeys(ctx.keyring, conn))
 
 
-def events_of(conn: Connection, keys: ContactKeys, contact_id: int) -> Iterator[EventView]:
-    """A person's consent events with evidence, oldest first."""
+def _row(conn: Connection, ref: bytes) -> Row[Any]:
+    query = (
+        select(contact, mailbox.c.mailbox_key, contact_key.c.contact.is_(None).label("is_erased"))
+        .join(mailbox, mailbox.c.id == contact.c.mailbox)
+        .outerjoin(contact_key, contact_key.c.contact == contact.c.id)
+    )
+    row = conn.execute(query.where(contact.c.ref == ref)).one_or_none()
+    if row is None:
+        raise NotFoundError("No such contact is held. If there was one, it was erased; the log still tells of it.")
+    return row
+
+
+def _history(conn: Connection, row: Row[Any], keys: ContactKeys | None) -> ContactHistory:
+    exact = keys.text(row.id, row.address_box) if keys else None
+    return ContactHistory(
+        ref=row.ref,
+        code="-".join(row.code[start : start + 4] for start in range(0, len(row.code), 4)),
+        masked=addresses.mask(exact) if exact else "",
+        is_read=keys is not None,
+        is_erased=row.is_erased,
+        locale=row.locale,
+        timezone=row.timezone,
+        provider=row.provider,
+        created=row.created,
+        consents=tuple(_consents(conn, row.id)),
+        events=tuple(events_of(conn, keys, row.id)),
+        messages=tuple(_messages(conn, row.id)),
+        bars=tuple(bars_on(conn, (row.address_key, row.mailbox_key))),
+        others=person_to_person(conn, row.id, row.mailbox),
+    )
+
+
+def events_of(conn: Connection, keys: ContactKeys | None, contact_id: int) -> Iterator[EventView]:
+    """A person's consent events, oldest first; with their evidence where `keys` may open it."""
     query = (
         select(consent_event, topic.c.ref.label("topic_ref"), topic.c.name, *_TEXT)
         .join(topic, topic.c.id == consent_event.c.topic)
@@ -167,7 +191,7 @@ def events_of(conn: Connection, keys: ContactKeys, contact_id: int) -> Iterator[
             after=row.to_state,
             text=_text(row),
             message=row.message_ref,
-            evidence=tuple(facts_of(keys.facts(contact_id, row.evidence_box))),
+            evidence=tuple(facts_of(keys.facts(contact_id, row.evidence_box))) if keys else (),
         )
 
 

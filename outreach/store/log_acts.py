@@ -1,4 +1,4 @@
-"""Entries of a kind within a time, newest first, by the log's index of kinds: for rules that look for what is unusual."""
+"""Entries of a kind within a time, newest first, by the log's index of kinds: what rules about unusual acts read."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -31,15 +31,6 @@ def acts(conn: Connection, kind: str, since: int, *, limit: int = MOST) -> Itera
     query = select(*columns).where(audit_entry.c.kind == kind, audit_entry.c.at >= since)
     for row in conn.execute(query.order_by(audit_entry.c.at.desc(), audit_entry.c.id.desc()).limit(limit)):
         yield Act(row.id, row.at, row.kind, row.actor, row.contact, row.campaign, json.loads(row.body))
-
-
-def before(conn: Connection, kind: str, act: Act) -> Iterator[Act]:
-    """The entries of `kind` written before `act`, newest first."""
-    columns = [audit_entry.c[name] for name in ("id", "at", "kind", "actor", "contact", "campaign", "body")]
-    query = select(*columns).where(audit_entry.c.kind == kind, audit_entry.c.at <= act.at, audit_entry.c.id != act.id)
-    for row in conn.execute(query.order_by(audit_entry.c.at.desc(), audit_entry.c.id.desc()).limit(MOST)):
-        if (row.at, row.id) < (act.at, act.id):
-            yield Act(row.id, row.at, row.kind, row.actor, row.contact, row.campaign, json.loads(row.body))
 
 
 def busiest(acts: Sequence[Act], window: int) -> list[Act]:

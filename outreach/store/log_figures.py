@@ -56,7 +56,8 @@ def next_size(conn: Connection, start: int) -> int | None:
     """The signed checkpoint to count up to next, at most SLICE entries on unless the next one is farther."""
     size = checkpoint_note.c.size
     near = select(func.max(size)).where(size > start, size <= start + SLICE)
-    return conn.execute(near).scalar_one() or conn.execute(select(func.min(size)).where(size > start)).scalar_one()
+    found = conn.execute(near).scalar_one() or conn.execute(select(func.min(size)).where(size > start)).scalar_one()
+    return None if found is None else int(found)
 
 
 def read_slice(conn: Connection, start: int, end: int) -> Counter[Key]:
@@ -95,7 +96,8 @@ def sums(conn: Connection, since: int, until: int, kinds: Iterable[str]) -> Iter
 
 def first_day(conn: Connection) -> int | None:
     """The earliest day of which anything is counted."""
-    return conn.execute(select(func.min(log_figure.c.day))).scalar_one()
+    found = conn.execute(select(func.min(log_figure.c.day))).scalar_one()
+    return None if found is None else int(found)
 
 
 def _reason(kind: str, body: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Messages whose outcome nobody knows: which wait for an officer, with what is on record, and settling them as ruled."""
+"""Messages whose outcome nobody knows: which wait for an officer, what is on record, and settling them as ruled."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select, text
 
+from outreach.domain.message import MessageEvent, MessageState, move
 from outreach.store import tally
 from outreach.store.audit import Entry, record
 from outreach.store.bulk import among, bound
@@ -107,8 +108,10 @@ def settle_ruled(
 
     `said`: what the log keeps of the ruling. A lost one takes no place under a cap any more, and is never sent again.
     """
-    state, reason = ("sent", None) if ruling == "arrived" else ("failed", ruling)
-    place = "" if ruling == "arrived" else ", counted = NULL"
+    arrived = ruling == "arrived"
+    state = str(move(MessageState.UNKNOWN, MessageEvent.FIND if arrived else MessageEvent.MISS))
+    reason = None if arrived else ruling
+    place = "" if arrived else ", counted = NULL"
     query = text(
         f"UPDATE message SET state = :state, reason = :reason{place} "
         f"WHERE {among(conn, 'id')} AND state = 'unknown' RETURNING id"

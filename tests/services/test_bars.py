@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
-from outreach.services.audit_search import look_up
+from outreach.services.officer.look_up import look_up
 from outreach.services.bars import lift_bar, see_bar
 from outreach.services.contact_history import contact_history
 from outreach.services.context import Context
