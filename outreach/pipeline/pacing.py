@@ -168,9 +168,9 @@ def learn(
         after = pacing.note(pace, now, what.passed, what.refused)
         if pacing.is_notable(after, what.refused):
             after = pacing.slow_down(after, limits, now, what.passed, what.refused, what.code)
-            rooms[pair] = pacing.next_room(after, limits, now)
         else:
             after = pacing.recover(after, limits, now, what.sent)
+        rooms[pair] = pacing.next_room(after, limits, now)
         _keep(conn, now, pair, pace, after, limits)
     waiting = (one for one in outcomes if one.result is Result.DEFERRED and _is_slow(one))
     placed = ((one.message_id, (one.relay, providers.get(one.message_id, ""))) for one in waiting)
