@@ -5,6 +5,7 @@ import email.policy
 
 import pytest
 
+from outreach.domain.rights import Kind
 from outreach.services.rights.notices import STAGES, tell
 from outreach.services.rights.room import ask
 from outreach.store import consents, suppressions
@@ -28,7 +29,7 @@ def test_the_link_and_the_answer_go_whatever_is_barred(line: Line, world: World,
     asks_for_link(line.ctx)
     ask(line.ctx, fresh_link(line.ctx, person), "access")
     line.rounds()
-    assert subjects(line) == ["Your data at Northfield: the link you asked for", "Your data is ready for you"]
+    assert sorted(subjects(line)) == ["Your data at Northfield: the link you asked for", "Your data is ready for you"]
 
 
 def test_nothing_goes_to_the_deceased(line: Line, world: World) -> None:
@@ -61,16 +62,18 @@ def test_a_restriction_withholds_what_was_agreed_to_and_gives_it_back_when_lifte
     assert line.states(second) == {person.id: ("sent", None)}
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("kind", ["access", "portability", "correction", "erasure", "objection", "restriction"])
-def test_every_stage_of_every_kind_can_be_written(line: Line, world: World, stage: str, kind: str) -> None:
+def test_every_stage_of_every_kind_can_be_written(line: Line, world: World) -> None:
     person = world.person(ALICE)
     with line.ctx.db.transaction() as conn:
         now = line.now()
-        tell(conn, line.ctx, now, person, stage, kind, due=now, until=now, words="in an officer's words")
+        for stage in STAGES:
+            for kind in Kind:
+                tell(conn, line.ctx, now, person, stage, kind, due=now, until=now, words="in an officer's words")
     line.rounds()
-    (mail,) = (email.message_from_bytes(one.data, policy=email.policy.default) for one in line.relay.sent)
-    body = mail.get_body(("plain",))
-    assert body is not None
-    assert "in an officer's words" in " ".join(body.get_content().split())
-    assert "/rights/" not in body.get_content(), "no mail but the one asked for holds a link that opens anything"
+    mails = [email.message_from_bytes(one.data, policy=email.policy.default) for one in line.relay.sent]
+    assert len(mails) == len(STAGES) * len(Kind)
+    for mail in mails:
+        body = mail.get_body(("plain",))
+        assert body is not None
+        assert "in an officer's words" in " ".join(body.get_content().split())
+        assert "/rights/" not in body.get_content(), "no mail but the one asked for holds a link that opens anything"
