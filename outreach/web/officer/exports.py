@@ -6,7 +6,6 @@ from datetime import date, datetime, time, timedelta
 from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 from wtforms import DateField, SelectField, StringField, TextAreaField
-from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
 from outreach.domain.errors import InvalidInputError, OutreachError
@@ -34,7 +33,7 @@ _NAMES = {
 class ExportForm(Form):
     """What to take out, and why."""
 
-    what = SelectField("What", choices=[SelectChoice(str(what), name) for what, name in _NAMES.items()])
+    what = SelectField("What", choices={str(what): name for what, name in _NAMES.items()})
     ref = StringField("Reference of the person, campaign or topic", [Optional(), Length(max=64)])
     since = DateField("First day of a period", [Optional()])
     until = DateField("Last day of a period", [Optional()])
