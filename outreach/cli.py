@@ -30,6 +30,7 @@ from outreach.services.context import Context, open_context
 from outreach.services.exports.make import make_export
 from outreach.services.exports.wanted import Wanted, What
 from outreach.services.import_contacts import Import, apply_import, rehearse_import
+from outreach.services.rights.restored import reapply
 from outreach.services.set_up import make_set_up_link
 from outreach.services.store_copy import copy_store, copy_target
 from outreach.services.transparency.public_log import see_keys
@@ -296,7 +297,9 @@ def _wanted(
         found = bytes.fromhex(ref) if ref else None
     except ValueError:
         raise OutreachError("--ref: a reference is 32 letters and digits, 0 to 9 and a to f") from None
-    first, end = (None if day is None else int(day.replace(tzinfo=UTC).timestamp()) * 1_000_000 for day in (since, until))
+    first, end = (
+        None if day is None else int(day.replace(tzinfo=UTC).timestamp()) * 1_000_000 for day in (since, until)
+    )
     held = next(notes_in(witnessed.read_text()), "") if witnessed else ""
     return Wanted(what=What(what), ref=found, since=first, until=end, held=held)
 
@@ -323,6 +326,26 @@ def store_copy(target: str) -> None:
         click.echo("Do not use the target: empty it and copy again. The source stays as it was.")
     click.echo(compared.line())
     sys.exit(0 if compared.is_verified else 1)
+
+
+@store.command("restored")
+def store_restored() -> None:
+    """After a restore from backup: erase again whoever was erased since, and let sending go on.
+
+    Stop web and engine first. Who it is stands in erasures.txt, outside the database.
+    """
+    with _plainly():
+        ctx = _context()
+        with standstill(ctx):
+            done = reapply(ctx)
+    click.echo(f"{done.erased} people were erased again, {done.barred} addresses barred again. Sending may go on.")
+    click.echo(_RESTORED)
+
+
+_RESTORED = (
+    "Before you start the engine: record the stops that came since the backup at the Desk, and pause campaigns that "
+    "were sending; see deploy/README.md."
+)
 
 
 _MOVED = (

@@ -26,7 +26,7 @@ class EnterForm(Form):
     who = StringField(
         "Address in full, or the reference printed in a mail", [InputRequired("Fill this in."), Length(max=320)]
     )
-    kind = SelectField("What is asked for", choices=list(KINDS.items()))
+    kind = SelectField("What is asked for", choices=KINDS)
     days_ago = IntegerField("Days since it reached us", [Optional(), NumberRange(0, 30)], default=0)
     words = TextAreaField("How it came, and what it says", [InputRequired("Fill this in."), Length(max=LONGEST_WORDS)])
 
