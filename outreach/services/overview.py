@@ -7,9 +7,10 @@ from sqlalchemy import func, select
 from outreach.domain.actors import Actor, Role
 from outreach.services.context import Context
 from outreach.services.controller import ready_for_real_mail
-from outreach.store.schema.campaigns import campaign, message
+from outreach.store.schema.campaigns import campaign
 from outreach.store.schema.consents import consent_text, topic
 from outreach.store.schema.organisation import controller, staff
+from outreach.store.unknown import count_waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,6 @@ def see_overview(ctx: Context, actor: Actor) -> Overview:
             campaigns = {row.state: row.many for row in conn.execute(grouped)}
         spoken = select(consent_text.c.id).where(consent_text.c.topic == topic.c.id).exists()
         open_topics = select(func.count()).select_from(topic).where(topic.c.closed.is_(None))
-        unknown = select(func.count()).select_from(message).where(message.c.state == "unknown")
         waiting = select(func.count()).select_from(staff)
         waiting = waiting.where(staff.c.password_hash.is_(None), staff.c.disabled.is_(None))
         administers = Role.ADMINISTRATOR in actor.roles
@@ -45,7 +45,7 @@ def see_overview(ctx: Context, actor: Actor) -> Overview:
             campaigns=campaigns,
             silent_topics=conn.execute(open_topics.where(~spoken)).scalar_one(),
             topics=conn.execute(open_topics).scalar_one(),
-            unknown_messages=conn.execute(unknown).scalar_one() if Role.OFFICER in actor.roles else 0,
+            unknown_messages=count_waiting(conn) if Role.OFFICER in actor.roles else 0,
             open_invitations=conn.execute(waiting).scalar_one() if administers else 0,
             problems=tuple(problems),
         )

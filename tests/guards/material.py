@@ -15,11 +15,14 @@ from werkzeug.routing import Rule
 
 from outreach.domain.actors import Actor, Role
 from outreach.domain.invitation import Way
-from outreach.domain.receipts import EVENTS
 from outreach.domain.policies import Name, defaults
+from outreach.domain.receipts import EVENTS
 from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
+from outreach.services.officer.register import SECTIONS
+from outreach.services.officer.unknown import see_unknown
 from outreach.services.policies.asking import Act, Subject, ask_in
+from outreach.store.contacts import find_by_code
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import confirmation, consent, consent_event, topic
 from outreach.store.schema.members import appeal, connect_link, connection, invitation, member
@@ -28,6 +31,7 @@ from outreach.store.schema.people import contact, contact_key, suppression
 from outreach.store.schema.policies import approval
 from outreach.store.staff import add_link
 from outreach.store.suppressions import Bar, put
+from tests.services.unknown_mails import lost_in_the_air
 
 ROOT = Path(__file__).parents[2]
 Values = dict[str, Any]
@@ -58,6 +62,7 @@ class Material:
 
 def gather(ctx: Context) -> Material:
     """Look into the store, and make the one-time links that are not there."""
+    groups = _unknown_groups(ctx)
     with ctx.db.transaction() as conn:
         tokens = _tokens(ctx, conn)
         topics = _refs(conn, topic)
@@ -91,9 +96,24 @@ def gather(ctx: Context) -> Material:
             frozenset({"key"}): [{"key": key} for key in _letters(ctx)],
             frozenset({"policy"}): [{"policy": str(name)} for name in Name],
             frozenset({"approval"}): [{"approval": ref} for ref in _approvals(conn)],
+            frozenset({"group"}): [{"group": key} for key in groups],
+            frozenset({"entry"}): [{"entry": entry} for entry in (1, 2)],
+            frozenset({"search"}): [{"search": b"s" * 16}],
+            frozenset({"section"}): [{"section": section} for section in SECTIONS],
             frozenset({"filename"}): [{"filename": path.name} for path in (ROOT / "static").iterdir()],
         }
     return Material(by_names, tokens)
+
+
+def _unknown_groups(ctx: Context) -> list[bytes]:
+    """A mail that was never answered, and the group an officer sees it in."""
+    with ctx.db.reading() as conn:
+        code = conn.execute(select(contact.c.code).where(contact.c.address_box.is_not(None))).scalars().first()
+        person = find_by_code(conn, code or "")
+    assert person is not None
+    lost_in_the_air(ctx, [person])
+    officer = Actor("staff:guards", frozenset({Role.OFFICER}))
+    return [group.key for group in see_unknown(ctx, officer).groups]
 
 
 def rules(app: Flask) -> Iterator[Rule]:

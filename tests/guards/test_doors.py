@@ -42,6 +42,7 @@ FOR_VISITORS = {
     "POST /connect/<ref:link>",
     "GET /connect/asked",
     "GET /badge/<ref:link>",
+    "GET /transparency",
     "GET /receipts",
     "POST /receipts",
     "GET /receipts/key",

@@ -1,4 +1,4 @@
-"""The officer's search: every filter, pages that neither repeat nor skip, an index for each, bounded work, timelines."""
+"""The officer's search: every filter, pages that neither repeat nor skip, an index for each, bounded work."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -306,7 +306,7 @@ def test_a_search_is_saved_for_its_officer_alone_and_forgotten(ctx: Context, wor
         saved.forget_search(ctx, other, ref)
     saved.forget_search(ctx, mine, ref)
     assert saved.saved_searches(ctx, mine) == []
-    assert [kind for kind in kinds(ctx, kind="search.")] == ["search.forgotten", "search.saved"]
+    assert kinds(ctx, kind="search.") == ["search.forgotten", "search.saved"]
 
 
 def test_an_address_in_the_name_of_a_search_is_masked(ctx: Context, world: World) -> None:

@@ -1,4 +1,4 @@
-"""Sums of the sealed log: added once, slice by slice, the same as a recount; rates against lines; what the public reads."""
+"""Sums of the sealed log: added once, the same as a recount; rates against lines; what the public reads."""
 
 import json
 from collections import Counter

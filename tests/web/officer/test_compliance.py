@@ -52,15 +52,13 @@ def test_only_an_officer_gets_in(client: Browser, signed_in: SignIn, path: str) 
     assert signed_in("marketer", "administrator").get(path).status_code == 403
 
 
-def test_the_start_page_shows_the_checkpoint_and_the_caps(ctx: Context, world: World, officer: Browser) -> None:
-    world.cap("promotional", 2, 7 * 86400)
+def test_the_start_page_shows_the_checkpoint(ctx: Context, world: World, officer: Browser) -> None:
     with ctx.db.transaction() as conn:
         record(conn, 1, Entry(kind="topic.created", actor="engine"))
     sealed = seal(ctx, 1)
     assert sealed is not None
     page = officer.page("/compliance")
     assert sealed.note.splitlines()[2].replace("+", "&#43;") in page.replace("+", "&#43;")
-    assert "at most 2 a week" in page
     assert "checkpoints.txt" in page
 
 
@@ -71,26 +69,26 @@ def test_looking_is_all_a_get_does(ctx: Context, world: World, officer: Browser)
         officer.page(path)
     assert kinds(ctx) == before
     officer.page(f"/compliance/contacts/{person.ref.hex()}")
-    assert kinds(ctx) == [*before, "contact.read"]
+    assert kinds(ctx) == before
 
 
 def test_an_address_is_looked_up_by_post_and_stays_out_of_the_url(ctx: Context, world: World, officer: Browser) -> None:
     person = world.person(ANNA)
-    answer = officer.submit("/compliance/look-up", {"who": ANNA})
+    answer = officer.submit("/compliance/find", {"who": ANNA})
     assert answer.status_code == 303
     assert answer.location == f"/compliance/contacts/{person.ref.hex()}"
-    page = officer.page(answer.location)
-    assert "a•••@e•••.org" in page
-    assert ANNA not in page
-    assert officer.get("/compliance/look-up").status_code == 405
+    assert ANNA not in officer.page(answer.location)
+    read = officer.submit(answer.location).text
+    assert "a•••@e•••.org" in read
+    assert ANNA not in read
 
 
 def test_a_look_up_that_finds_nobody_says_so_without_echo(world: World, officer: Browser) -> None:
-    answer = officer.submit("/compliance/look-up", {"who": "stranger@example.org"})
+    answer = officer.submit("/compliance/find", {"who": "stranger@example.org"})
     assert answer.status_code == 200
     assert "Nobody is held" in answer.text
     assert "stranger" not in answer.text
-    answer = officer.submit("/compliance/look-up", {"who": "stranger@gmial.com"})
+    answer = officer.submit("/compliance/find", {"who": "stranger@gmial.com"})
     assert answer.status_code == 422
     assert "Did you mean gmail.com?" in answer.text
     assert "stranger" not in answer.text
@@ -99,7 +97,7 @@ def test_a_look_up_that_finds_nobody_says_so_without_echo(world: World, officer:
 def test_a_bar_is_lifted_from_the_look_up_and_from_the_contact(ctx: Context, world: World, officer: Browser) -> None:
     links = re.compile(r"/compliance/bars/[0-9a-f]{32}/lift")
     bar(ctx)
-    (path,) = links.findall(officer.submit("/compliance/look-up", {"who": ANNA}).text)
+    (path,) = links.findall(officer.submit("/compliance/find", {"who": ANNA}).text)
     assert "Lifting grants nothing" in officer.page(path)
     assert "still stands" in officer.submit(path, {"reason": "because"}).text
     assert officer.submit(path, {"reason": REASON}).location == "/compliance"
@@ -123,7 +121,7 @@ def test_lifting_a_bar_asks_for_the_password_again(ctx: Context, officer: Browse
 
 def test_several_spellings_of_a_mailbox_are_listed(world: World, officer: Browser) -> None:
     people = [world.person(ANNA), world.person("anna.berg+x@example.org")]
-    page = officer.submit("/compliance/look-up", {"who": ANNA}).text
+    page = officer.submit("/compliance/find", {"who": ANNA}).text
     assert all(person.ref.hex() in page for person in people)
 
 
@@ -134,12 +132,12 @@ def test_the_log_is_searched_by_kind_actor_and_day(ctx: Context, officer: Browse
     page = officer.page("/compliance/log")
     assert "&lt;b&gt;bold&lt;/b&gt;" in page
     assert "not yet sealed" in page
-    cells = re.compile(r'<td class="mono[^"]*">([^<]+)</td>')
-    assert cells.findall(officer.page("/compliance/log?kind=topic.")) == ["topic.created"]
-    assert cells.findall(officer.page("/compliance/log?actor=recipient")) == ["message.sent"]
-    assert cells.findall(officer.page("/compliance/log?since=2026-10-01")) == ["message.sent"]
-    assert cells.findall(officer.page("/compliance/log?until=2026-10-01")) == ["topic.created"]
-    assert cells.findall(officer.page(f"/compliance/log?message={b'm'.hex() * 16}")) == ["message.sent"]
+    cells = re.compile(r"</time></td>\s*<td>([^<]+)</td>")
+    assert cells.findall(officer.page("/compliance/log?kind=topic.")) == ["Topic created"]
+    assert cells.findall(officer.page("/compliance/log?actor=recipient")) == ["Message sent"]
+    assert cells.findall(officer.page("/compliance/log?since=2026-10-01")) == ["Message sent"]
+    assert cells.findall(officer.page("/compliance/log?until=2026-10-01")) == ["Topic created"]
+    assert cells.findall(officer.page(f"/compliance/log?message={b'm'.hex() * 16}")) == ["Message sent"]
     assert "No entry matches" in officer.page("/compliance/log?kind=nothing")
 
 
@@ -176,7 +174,7 @@ def test_one_contact_is_told_in_full_behind_a_mask(ctx: Context, world: World, o
                 due=1,
             )
         )
-    page = officer.page(f"/compliance/contacts/{person.ref.hex()}")
+    page = officer.submit(f"/compliance/contacts/{person.ref.hex()}").text
     for shown in (
         "granted",
         "I would like Northfield",
@@ -237,24 +235,3 @@ def test_a_verification_cut_short_says_where_to_go_on(
         record(conn, 1, Entry(kind="topic.created", actor="engine"))
     seal(ctx, 1)
     assert "outreach audit verify" in officer.submit("/compliance/verify").text
-
-
-def test_unknown_mails_are_listed(ctx: Context, world: World, officer: Browser) -> None:
-    assert "Nothing waits" in officer.page("/compliance/unknown")
-    person = world.person(ANNA)
-    with ctx.db.transaction() as conn:
-        conn.execute(
-            insert(message).values(
-                ref=b"m" * 16,
-                origin="notice",
-                kind="service",
-                lane="x",
-                contact=person.id,
-                mailbox=person.mailbox,
-                state="unknown",
-                planned=1,
-                due=1,
-                settled=5,
-            )
-        )
-    assert b"m".hex() * 4 in officer.page("/compliance/unknown")

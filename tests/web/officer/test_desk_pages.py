@@ -1,4 +1,4 @@
-"""The officer's desk as pages: the start, unknown outcomes, the log, a contact without and with a press, the register."""
+"""The officer's desk as pages: the start, unknown outcomes, the log, a contact and its press, the register."""
 
 import re
 from collections.abc import Callable
