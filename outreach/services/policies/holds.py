@@ -39,14 +39,15 @@ def ask_for(conn: Connection, now: int, actor: Actor, one: Campaign, reaches: in
 
 
 def ask_to_go_on(conn: Connection, now: int, actor: Actor, one: Campaign) -> Asked | None:
-    """Ask for a second yes about a campaign that was paused for want of one; None once there is one that suffices."""
-    over, reached = limit(conn, now), _reached(conn, one.id)
+    """Ask for a second yes about a campaign that was paused for want of one; None once it is there.
+
+    One that was used before did not suffice, or the campaign would not have been paused.
+    """
+    over = limit(conn, now)
     approved = _approved(conn, one, now)
-    if over is None or (approved is not None and approved.body["bound"]["most"] > reached):
-        if approved is not None:
-            store.use(conn, approved, now)
+    if over is None or (approved is not None and store.use(conn, approved, now)):
         return None
-    audience = max(_audience(conn, one), reached + 1)
+    audience = max(_audience(conn, one), _reached(conn, one.id) + 1)
     return _ask(conn, now, actor, one, {"reaches": audience, "later": 0, "over": over})
 
 

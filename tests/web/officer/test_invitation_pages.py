@@ -55,7 +55,7 @@ def code_of(ctx: Context, who: MadeMember) -> str:
     [
         "/invitations",
         "/invitations/policy",
-        "/invitations/policy/change",
+        "/compliance/policy/invitations/change",
         f"/invitations/{'0' * 32}",
         f"/invitations/{'0' * 32}/suspend",
         f"/invitations/{'0' * 32}/restore",
@@ -119,7 +119,7 @@ def test_looking_is_all_a_get_does(ctx: Context, officer: Browser, anna: MadeMem
     own = f"/invitations/{anna.ref.hex()}"
     for path in ("", "/restore", "/suspend", f"/appeals/{appeal.hex()}"):
         assert "neighbours" not in officer.page(own + path)
-    officer.page("/invitations/policy/change")
+    officer.page("/compliance/policy/invitations/change")
     assert kinds(ctx) == before
     assert officer.get(f"{own}/appeals/{appeal.hex()}/read").status_code == 405
 
