@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import ColumnElement, Connection, Table, insert, select
 from werkzeug.routing import Rule
 
-from outreach.domain.actors import Actor, Role
+from outreach.domain.actors import RECIPIENT, Actor, Role
 from outreach.domain.invitation import Way
 from outreach.domain.policies import Name, defaults
 from outreach.domain.receipts import EVENTS
@@ -22,13 +22,18 @@ from outreach.services.context import Context
 from outreach.services.officer.register import SECTIONS
 from outreach.services.officer.unknown import see_unknown
 from outreach.services.policies.asking import Act, Subject, ask_in
-from outreach.store.contacts import find_by_code
+from outreach.services.rights.claims import hold
+from outreach.services.rights.requests import open_request
+from outreach.services.rights.results import make_result
+from outreach.store.contacts import find_by_code, find_by_id
+from outreach.store.rights import add_link as add_own_link
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import confirmation, consent, consent_event, topic
 from outreach.store.schema.members import appeal, connect_link, connection, invitation, member
 from outreach.store.schema.organisation import sender, staff, staff_session
 from outreach.store.schema.people import contact, contact_key, suppression
 from outreach.store.schema.policies import approval
+from outreach.store.schema.rights import claims_hold
 from outreach.store.staff import add_link
 from outreach.store.suppressions import Bar, put
 from tests.services.unknown_mails import lost_in_the_air
@@ -65,6 +70,10 @@ def gather(ctx: Context) -> Material:
     groups = _unknown_groups(ctx)
     with ctx.db.transaction() as conn:
         tokens = _tokens(ctx, conn)
+        asked = _request(ctx, conn)
+        tokens["rights"] = [
+            ctx.tokens.issue(Purpose.RIGHTS, add_own_link(conn, ctx.db.now(conn), asked.contact), ctx.db.now(conn))
+        ]
         topics = _refs(conn, topic)
         pair = conn.execute(
             select(contact.c.ref, topic.c.ref)
@@ -92,6 +101,12 @@ def gather(ctx: Context) -> Material:
             frozenset({"link"}): [{"link": ref} for ref in _refs(conn, connect_link)[:3]],
             frozenset({"inviter"}): [{"inviter": ref} for ref in _refs(conn, member)],
             frozenset({"inviter", "appeal"}): _appeals(conn),
+            frozenset({"asked"}): [{"asked": asked.ref}],
+            frozenset({"asked", "act"}): [
+                {"asked": asked.ref, "act": act} for act in ("identity", "carry-out", "result")
+            ],
+            frozenset({"hold"}): [{"hold": _hold(ctx, conn, asked)}],
+            frozenset({"token", "asked"}): [{"token": token, "asked": asked.ref} for token in tokens["rights"][:1]],
             frozenset({"slug"}): [{"slug": slug} for slug in slugs],
             frozenset({"key"}): [{"key": key} for key in _letters(ctx)],
             frozenset({"policy"}): [{"policy": str(name)} for name in Name],
@@ -200,6 +215,23 @@ def _tokens(ctx: Context, conn: Connection) -> dict[str, list[str]]:
         "password": issue(Purpose.STAFF_PASSWORD, _one_time(conn, Purpose.STAFF_PASSWORD, hired, now)),
         "set-up": issue(Purpose.SET_UP, _one_time(conn, Purpose.SET_UP, None, now)),
     }
+
+
+def _request(ctx: Context, conn: Connection) -> Any:
+    """A request for access by somebody who agreed to something, answered."""
+    now = ctx.db.now(conn)
+    whose = conn.execute(select(consent.c.contact).where(consent.c.state == "granted").order_by(consent.c.contact))
+    person = find_by_id(conn, whose.scalars().first() or 0)
+    assert person is not None
+    row = open_request(conn, ctx, now, person, "access", via="link", actor=RECIPIENT, words={"asked": "by letter"})
+    make_result(conn, ctx, now, person, row)
+    return row
+
+
+def _hold(ctx: Context, conn: Connection, asked: Any) -> bytes:
+    now = ctx.db.now(conn)
+    hold(conn, ctx, now, asked.contact, b"c" * 16, now + 1)
+    return bytes(conn.execute(select(claims_hold.c.ref)).scalars().one())
 
 
 def _appeals(conn: Connection) -> list[Values]:

@@ -34,7 +34,7 @@ INVITATION_SHOWS |= {"recipient.accept_page"}
 REFUSES = {"recipient.decline_invitation", "recipient.never_invitation", "recipient.report_invitation"}
 ASKS = {"recipient.later_invitation", "member.start_now"}  # for a reminder; for a link to the address typed there
 # Where every page of ours leads anybody.
-PUBLIC = {"recipient.start", "recipient.sign_up_page", "member.sign_in", "receipts.check_page"}
+PUBLIC = {"recipient.start", "recipient.sign_up_page", "member.sign_in", "receipts.check_page", "rights.start"}
 
 _STATES = ("granted", "paused", "pending", "none", "expired", "withdrawn")
 
