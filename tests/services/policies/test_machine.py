@@ -153,7 +153,7 @@ def _most(row: Any) -> int:
 
 def test_no_campaign_over_n_goes_on_one_humans_word(world: World) -> None:
     run_state_machine_as_test(
-        lambda: Deciding(world),
+        lambda: Deciding(world),  # type: ignore[arg-type]  # a factory will do
         settings=settings(
             max_examples=15,
             stateful_step_count=20,
