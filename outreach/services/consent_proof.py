@@ -6,22 +6,29 @@ times and networks of request and confirmation, the mail as sent, the token's id
 
 import json
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 from sqlalchemy import Connection, select
 
 from outreach.domain.actors import Actor, Role
-from outreach.domain.audit import TILE, inclusion_proof, root_of, split_hashes
 from outreach.domain.errors import NotFoundError
-from outreach.services.contact_history import ConsentView, ContactHistory, EventView, contact_history, presentable
+from outreach.services.contact_history import (
+    ConsentView,
+    ContactHistory,
+    EventView,
+    TextView,
+    contact_history,
+    presentable,
+)
 from outreach.services.context import Context
-from outreach.store import audit_log, audit_replay
+from outreach.services.transparency import proofs
+from outreach.store import audit_log
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.audit import audit_entry, audit_leaf
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.organisation import controller
 from outreach.store.schema.people import contact
+
+_ACTS = frozenset({"confirmed", "imported"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +61,7 @@ class ProvedEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsentProof:
-    """One person and topic. `mails`: the confirmation mails its events rest on."""
+    """One person and topic. `events`: all that happened, oldest first; `mails`: the confirmation mails they rest on."""
 
     controller: str
     made: int
@@ -63,6 +70,28 @@ class ConsentProof:
     topic_name: str
     events: tuple[ProvedEvent, ...]
     mails: tuple[MailAsSent, ...]
+
+    @property
+    def act(self) -> ProvedEvent | None:
+        """The act by which they agreed last."""
+        return next((one for one in reversed(self.events) if one.event.event in _ACTS), None)
+
+    @property
+    def request(self) -> ProvedEvent | None:
+        """The request that act answered, where it was one of a stranger; else the act's own evidence tells of it."""
+        before = self.events[: self.events.index(self.act)] if self.act else self.events
+        asked = before[-1] if before else None
+        return asked if asked is not None and asked.event.event == "requested" else None
+
+    @property
+    def text(self) -> TextView | None:
+        """The words agreed to last."""
+        return self.act.event.text if self.act else None
+
+    @property
+    def note(self) -> str:
+        """The signed checkpoint the events are proved under; empty while none is sealed."""
+        return next((one.sealing.note for one in self.events if one.sealing), "")
 
 
 def consent_proof(ctx: Context, actor: Actor, contact_ref: bytes, topic_ref: bytes) -> ConsentProof:
@@ -93,7 +122,7 @@ def sealing_of(conn: Connection, entry_id: int) -> Sealing | None:
     leaf = conn.execute(query).one_or_none()
     if point is None or leaf is None or leaf.position >= point.size:
         return None
-    path = inclusion_proof(_subtree(conn), leaf.position, point.size)
+    path = proofs.inclusion(conn, leaf.position, point.size)
     return Sealing(
         place=leaf.position,
         leaf=leaf.hash.hex(),
@@ -101,29 +130,6 @@ def sealing_of(conn: Connection, entry_id: int) -> Sealing | None:
         size=point.size,
         note=point.note or "",
     )
-
-
-def _subtree(conn: Connection) -> Any:
-    """Roots over ranges of the stored tree: small ones from leaves, large ones from the roots of tiles."""
-
-    @cache
-    def tile_root(number: int) -> bytes:
-        above = audit_replay.tile(conn, 1, number // TILE)
-        if above is not None:
-            return split_hashes(above)[number % TILE]
-        stored = audit_replay.tile(conn, 0, number)
-        if stored is None:
-            raise NotFoundError("A part of the log is missing; run audit verify.")
-        return root_of(split_hashes(stored))
-
-    def subtree(start: int, end: int) -> bytes:
-        if end - start <= TILE:
-            return root_of(audit_log.leaf_hashes(conn, start, end))
-        full = end - end % TILE
-        roots = [tile_root(number) for number in range(start // TILE, full // TILE)]
-        return root_of([*roots, root_of(audit_log.leaf_hashes(conn, full, end))] if full < end else roots)
-
-    return subtree
 
 
 def _proved(conn: Connection, contact_ref: bytes, events: list[EventView]) -> list[ProvedEvent]:

@@ -13,7 +13,7 @@ _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
 
 
 def _find(reader: Reader, address: str) -> None:
-    reader.open("/compliance")
+    reader.open("/compliance/find")
     reader.page.get_by_label("Address in full").fill(address)
     reader.press("Look up")
 
@@ -31,12 +31,17 @@ def test_from_an_address_to_the_proof_of_consent(chromium: Browser, demo: Produc
         _find(reader, somebody)
         assert "@" not in reader.page.url
         page = reader.page.locator("main")
+        assert "•••@" not in page.inner_text()
+        reader.look()
+        reader.press("Show the masked address and the evidence, and note it in the log")
         assert "•••@" in page.inner_text()
         assert somebody not in reader.page.content()
         reader.look()
         with reader.page.expect_navigation():
             page.get_by_role("link", name=re.compile("^Proof of")).first.click()
-        assert "Proof of consent" in reader.heading()
+        reader.look()
+        reader.press("Make the proof and note it in the log")
+        assert "Proof of consent:" in reader.heading()
         assert somebody not in reader.page.content()
         reader.look()
 
@@ -106,7 +111,13 @@ def test_the_log_is_verified_now(chromium: Browser, demo: Product) -> None:
 def test_an_officers_pages_by_keyboard(chromium: Browser, demo: Product) -> None:
     with reading(chromium, demo.url) as reader:
         sign_in(reader, demo)
-        for path in ("/compliance", "/compliance/policy", "/desk"):
+        for path in (
+            "/compliance",
+            "/compliance/find",
+            "/compliance/log?kind=contact.",
+            "/compliance/register",
+            "/desk",
+        ):
             reader.open(path)
             reader.tab_through()
 

@@ -29,8 +29,17 @@ def verify() -> ResponseReturnValue:
 @blueprint.get("/compliance/contacts/<ref:contact>/proof/<ref:topic>")
 @door("officer")
 def proof(contact: bytes, topic: bytes) -> ResponseReturnValue:
+    """Shows nothing of the person: the evidence comes with the press that notes in the log that it was read."""
+    return render_template("officer/proof_press.html", contact=contact, topic=topic)
+
+
+@blueprint.post("/compliance/contacts/<ref:contact>/proof/<ref:topic>")
+@door("officer")
+def proof_now(contact: bytes, topic: bytes) -> ResponseReturnValue:
     made = consent_proof(context(), current_actor(), contact, topic)
-    return render_template("officer/proof.html", proof=made, utc=utc)
+    answer = make_response(render_template("officer/proof.html", proof=made, utc=utc))
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 @blueprint.get("/compliance/contacts/<ref:contact>/reveal")

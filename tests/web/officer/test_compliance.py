@@ -192,11 +192,17 @@ def test_a_proof_is_printable_and_masked(ctx: Context, world: World, officer: Br
     person = world.person(ANNA)
     topic = agreed(ctx, world, person)
     seal(ctx, 1)
-    page = officer.page(f"/compliance/contacts/{person.ref.hex()}/proof/{topic.hex()}")
+    path = f"/compliance/contacts/{person.ref.hex()}/proof"
+    before = kinds(ctx)
+    assert "192.0.2.7" not in officer.page(f"{path}/{topic.hex()}")
+    assert kinds(ctx) == before
+    answer = officer.submit(f"{path}/{topic.hex()}")
     for shown in ("Proof of consent", "I would like Northfield", "192.0.2.7", "Inclusion proof", "proof.css"):
-        assert shown in page
-    assert ANNA not in page
-    officer.page(f"/compliance/contacts/{person.ref.hex()}/proof/{'0' * 32}", 404)
+        assert shown in answer.text
+    assert ANNA not in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert kinds(ctx) == [*before, "contact.read"]
+    assert officer.submit(f"{path}/{'0' * 32}").status_code == 404
 
 
 def test_an_address_is_revealed_for_a_reason_and_only_in_that_answer(
