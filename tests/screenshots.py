@@ -32,6 +32,7 @@ def main() -> None:
         _recipient(chromium, product)
         _staff(chromium, product)
         _members(chromium, product)
+        _public(chromium, product)
         chromium.close()
     for picture in sorted(HERE.glob("*.png")):
         size = picture.stat().st_size
@@ -66,6 +67,15 @@ def _recipient(chromium: Browser, product: Product) -> None:
         _take(reader, "recipient-why-narrow-dark", narrow=True, dark=True, whole=True)
         reader.open(f"{links['stop']}?lang=en")
         _take(reader, "recipient-stop")
+
+
+def _public(chromium: Browser, product: Product) -> None:
+    with reading(chromium, product.url) as reader:
+        for _ in range(200):
+            reader.open("/transparency")
+            if reader.page.locator("section").count():
+                break
+        _take(reader, "public-figures", whole=True)
 
 
 def _asked(reader: Reader, more: list[str]) -> dict[str, str]:
@@ -114,11 +124,22 @@ def _staff(chromium: Browser, product: Product) -> None:
         reader.follow("Garden tips")
         _take(reader, "topic")
         reader.open("/compliance")
-        _take(reader, "officer-compliance-dark", dark=True)
+        _take(reader, "officer-start")
+        _take(reader, "officer-start-dark", dark=True)
+        reader.open("/compliance/log?kind=consent.confirmed")
+        _take(reader, "officer-log")
+        reader.open("/compliance/register")
+        _take(reader, "officer-register")
+        reader.open("/compliance/find")
         somebody = min(address for address in recipients(product.instance / "mailbox") if address.startswith("elsa"))
         reader.page.locator("#who").fill(somebody)
         reader.press("Look up")
+        reader.press("Show the masked address and the evidence, and note it in the log")
         _take(reader, "officer-timeline")
+        reader.follow("How it stood before")
+        reader.page.get_by_label("At", exact=True).fill("2026-11-01T12:00")
+        reader.press("Show how it stood")
+        _take(reader, "officer-as-of")
         reader.open("/invitations")
         _take(reader, "officer-inviters")
 
