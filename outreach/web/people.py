@@ -29,7 +29,7 @@ def for_people(blueprint: Blueprint, *, ignores_cookies: frozenset[str] = frozen
     blueprint.context_processor(shared)
     blueprint.register_error_handler(TokenError, _foreign)
     blueprint.register_error_handler(NotFoundError, _missing)
-    blueprint.register_error_handler(CSRFError, _reload)
+    blueprint.register_error_handler(CSRFError, open_again)
     blueprint.register_error_handler(HTTPException, _refused)
 
 
@@ -50,7 +50,8 @@ def _missing(_error: Exception) -> ResponseReturnValue:
     return lost(gettext("There is nothing here"), gettext("What was here is gone, or is no longer offered."), 404)
 
 
-def _reload(_error: Exception) -> ResponseReturnValue:
+def open_again(_error: Exception) -> ResponseReturnValue:
+    """A form whose token no longer fits, or a browser that keeps none."""
     text = gettext("This page was open for long, or your browser keeps no cookies. Nothing was changed; open it again.")
     return lost(gettext("Please open the page again"), text, 400)
 

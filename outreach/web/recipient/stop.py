@@ -16,6 +16,7 @@ from outreach.services.why import explain
 from outreach.services.withdraw import Standing
 from outreach.web.auth import door
 from outreach.web.home import context
+from outreach.web.people import open_again
 from outreach.web.recipient.pressed import made_here, remember
 from outreach.web.recipient.slice import blueprint, chosen_locale, client, speak_to, tell
 from outreach.web.security import csrf
@@ -108,14 +109,9 @@ def _without_cookies(error: CSRFError) -> ResponseReturnValue:
     """A browser that keeps no cookies can still stop: with the button that needs none."""
     token = (request.view_args or {}).get("token")
     if request.endpoint not in {"recipient.press", "recipient.renew"} or token is None:
-        return _reload(error)
+        return open_again(error)
     renews = request.endpoint == "recipient.renew"
     return render_template("recipient/without_cookies.html", token=token, renews=renews), 400
-
-
-def _reload(_error: CSRFError) -> ResponseReturnValue:
-    text = gettext("This page was open for long, or your browser keeps no cookies. Nothing was changed; open it again.")
-    return render_template("recipient/lost.html", title=gettext("Please open the page again"), text=text), 400
 
 
 def _stop_page(token: str, standing: Standing) -> ResponseReturnValue:
