@@ -71,11 +71,16 @@ def _recipient(chromium: Browser, product: Product) -> None:
 
 def _public(chromium: Browser, product: Product) -> None:
     with reading(chromium, product.url) as reader:
-        for _ in range(200):
-            reader.open("/transparency")
-            if reader.page.locator("section").count():
-                break
+        _open_until(reader, "/transparency", "section")
         _take(reader, "public-figures", whole=True)
+
+
+def _open_until(reader: Reader, path: str, found: str) -> None:
+    """Open a page until something is there that the leader brings within seconds."""
+    for _ in range(300):
+        reader.open(path)
+        if reader.page.locator(found).count():
+            return
 
 
 def _asked(reader: Reader, more: list[str]) -> dict[str, str]:
@@ -123,7 +128,7 @@ def _staff(chromium: Browser, product: Product) -> None:
         reader.open("/topics")
         reader.follow("Garden tips")
         _take(reader, "topic")
-        reader.open("/compliance")
+        _open_until(reader, "/compliance", "text=Accepted")
         _take(reader, "officer-start")
         _take(reader, "officer-start-dark", dark=True)
         reader.open("/compliance/log?kind=consent.confirmed")

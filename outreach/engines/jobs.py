@@ -75,7 +75,7 @@ def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Jo
         Job("reap-expired", lambda: reap_expired(ctx), 20),
         Job("witnesses", lambda: tell_witnesses(ctx), 20),
         Job("seal", lambda: _seal(ctx, epoch, stopping), 1),
-        Job("count-log", lambda: _count(ctx, stopping), 20),
+        Job("count-log", lambda: _count(ctx, stopping), 5),
     )
 
 
