@@ -48,6 +48,7 @@ from outreach.services.senders import list_senders
 from outreach.services.sessions import Client as Browser
 from outreach.services.set_up import SetUp, make_set_up_link, set_up
 from outreach.services.sign_up import SignUp, submit_sign_up
+from outreach.services.transparency.publish import publish
 from outreach.store.database import Database
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, confirmation_topic, topic
@@ -117,6 +118,7 @@ class Demonstration:
         self._come(journal)
         while seal(self.ctx, 0) is not None:
             pass
+        publish(self.ctx, 0)
         journal.close()
         self.ctx.db.dispose()
         return SignIn(_ADA, password, *neighbours.sign_in)

@@ -91,6 +91,8 @@ def protect(app: Flask, settings: Settings, keyring: Keyring) -> None:
 
     @app.after_request
     def _headers(response: Response) -> Response:
+        if _is_cookieless():
+            session.accessed = False  # Flask-Login looks into every cookie, whether or not the answer depends on it
         return _dress(response, https=settings.is_https)
 
 

@@ -107,6 +107,8 @@ def gather(ctx: Context) -> Material:
             ],
             frozenset({"hold"}): [{"hold": _hold(ctx, conn, asked)}],
             frozenset({"token", "asked"}): [{"token": token, "asked": asked.ref} for token in tokens["rights"][:1]],
+            frozenset({"level", "place"}): [{"level": 0, "place": "000"}, {"level": 1, "place": "000.p/1"}],
+            frozenset({"place"}): [{"place": "000"}],
             frozenset({"slug"}): [{"slug": slug} for slug in slugs],
             frozenset({"key"}): [{"key": key} for key in _letters(ctx)],
             frozenset({"policy"}): [{"policy": str(name)} for name in Name],

@@ -178,5 +178,5 @@ def _words(errand: Errand) -> Filled:
         subject=f"Checkpoint {errand.size} of {origin}",
         preheader="",
         html=f'<!doctype html><html lang="en"><body><p>{say}</p><pre>{shown}</pre><p>{why}</p></body></html>',
-        text=f"{say}\n{why}\n\n{errand.note}",
+        text=f"{say}\n{why}\n\n{errand.note}\n",
     )

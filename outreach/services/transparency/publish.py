@@ -4,7 +4,7 @@ What is sealed second by second stays inside until then. Before it is shown the 
 that neither when something was written nor how much tells whose address somebody tried.
 """
 
-import secrets
+from secrets import randbelow
 
 from sqlalchemy import Connection
 
@@ -66,7 +66,7 @@ def _pad(ctx: Context) -> int:
     with ctx.db.transaction() as conn:
         point = audit_log.newest_point(conn)
         total = (point.size if point else 0) + audit_log.count_pending(conn)
-        count = padding(total, secrets.randbelow(TILE))
+        count = padding(total, randbelow(TILE))
         record(conn, ctx.db.now(conn), *(Entry(kind=KIND, actor="engine") for _ in range(count)))
         return total + count
 

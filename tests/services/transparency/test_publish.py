@@ -72,7 +72,7 @@ def test_a_crash_amid_publishing_is_made_good_by_the_next(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, dither: int
 ) -> None:
     write(ctx, 10)
-    monkeypatch.setattr("outreach.services.transparency.publish.secrets.randbelow", lambda _most: dither)
+    monkeypatch.setattr("outreach.services.transparency.publish.randbelow", lambda _most: dither)
 
     def crash(*_args: object, **_more: object) -> None:
         raise KeyboardInterrupt

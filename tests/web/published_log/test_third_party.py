@@ -30,12 +30,14 @@ HERE = Path(__file__).parent
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, built from the toolchain's own copy of golang.org/x/mod/sumdb and check.go.txt."""
     folder = tmp_path_factory.mktemp("third-party")
-    root = subprocess.run(["go", "env", "GOROOT"], check=True, capture_output=True, text=True).stdout.strip()
+    asked = ["go", "env", "GOROOT", "GOVERSION"]
+    root, version = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
     theirs = Path(root) / "src" / "cmd" / "vendor" / "golang.org" / "x" / "mod" / "sumdb"
     for package in ("note", "tlog"):
         shutil.copytree(theirs / package, folder / package, ignore=shutil.ignore_patterns("*_test.go"))
     shutil.copy(HERE / "check.go.txt", folder / "main.go")
-    (folder / "go.mod").write_text("module check\n\ngo 1.19\n")
+    speaks = ".".join(version.removeprefix("go").split(".")[:2])
+    (folder / "go.mod").write_text(f"module check\n\ngo {speaks}\n")
     quiet = os.environ | {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
     subprocess.run(["go", "build", "-o", "check", "."], check=True, cwd=folder, env=quiet)
     return folder / "check"
