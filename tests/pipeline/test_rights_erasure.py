@@ -21,7 +21,7 @@ from outreach.services.context import Context
 from outreach.services.rights.claims import end_holds, list_holds, release_hold, reveal_hold
 from outreach.services.rights.erasures_file import every_erasure
 from outreach.services.rights.restored import is_behind, reapply
-from outreach.services.rights.room import ask
+from outreach.services.rights.room import ask, see_room
 from outreach.services.rights.rounds import look_after_rights
 from outreach.services.seal import checkpoint_file, seal
 from outreach.services.sign_up import process_requests, submit_sign_up
@@ -35,7 +35,7 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import request
 from outreach.store.schema.people import contact, contact_key, suppression
 from outreach.store.schema.rights import rights_request
-from tests.factories import World
+from tests.factories import DAY, World
 from tests.pipeline.conftest import Line
 from tests.postgresql import Cluster
 from tests.services.connecting import connected, everything, handed
@@ -228,6 +228,18 @@ def test_proof_is_kept_for_claims_until_the_day_she_was_told_and_no_longer(house
     house.line.pass_hours(house.line.hours + 366 * 24)
     assert end_holds(house.ctx) == 1
     assert list_holds(house.ctx, OFFICER) == []
+
+
+def test_proof_is_kept_no_longer_than_without_the_erasure(house: House) -> None:
+    """A year from when the consent ended, not from the erasure."""
+    anna = house.live()
+    token = fresh_link(house.ctx, anna)
+    ask(house.ctx, token, "objection")
+    ended = house.line.now()
+    house.line.pass_hours(100 * 24)
+    assert see_room(house.ctx, fresh_link(house.ctx, anna)).claims_until == pytest.approx(ended + 365 * DAY, abs=DAY)
+    house.line.pass_hours(366 * 24)
+    assert see_room(house.ctx, fresh_link(house.ctx, anna)).claims_until is None
 
 
 def test_an_officer_may_let_proof_go_early(house: House) -> None:

@@ -11,18 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from outreach.domain.actors import ENGINE, Actor, Role
+from outreach.domain.consent import LIVE
 from outreach.domain.errors import NotFoundError
+from outreach.domain.policies import Name
 from outreach.services.context import Context
 from outreach.services.reasons import check_reason
 from outreach.services.rights.held import consents_of, events_of, plain, you_of
+from outreach.store import policies
 from outreach.store import rights as store
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys, seal, unseal
 from outreach.store.schema.campaigns import message
-from outreach.store.schema.consents import consent_event, topic
+from outreach.store.schema.consents import consent, consent_event, topic
 from outreach.store.schema.people import contact
 
 _DAY = 86_400_000_000
@@ -39,14 +42,24 @@ class Hold:
 
 
 def kept_until(conn: Connection, contact_id: int, now: int) -> int | None:
-    """Until when proof about this person would be kept, were they erased now; None if they never agreed to anything."""
-    query = (
-        select(func.max(topic.c.retention_days))
-        .join(consent_event, consent_event.c.topic == topic.c.id)
-        .where(consent_event.c.contact == contact_id, consent_event.c.event.in_(["confirmed", "imported"]))
+    """Until when proof about this person would be kept, were they erased now; None for none.
+
+    As long as it would have been kept without the erasure: from the end of each consent, which is now for a live one,
+    for the days its topic sets and the policy of retention allows.
+    """
+    agreed = select(consent_event.c.topic).where(
+        consent_event.c.contact == contact_id, consent_event.c.event.in_(["confirmed", "imported"])
     )
-    days = conn.execute(query).scalar_one_or_none()
-    return None if days is None else now + int(days) * _DAY
+    query = (
+        select(topic.c.retention_days, consent.c.state, consent.c.since)
+        .join(consent, (consent.c.topic == topic.c.id) & (consent.c.contact == contact_id))
+        .where(topic.c.id.in_(agreed))
+    )
+    most = policies.value_at(conn, Name.RETENTION, now)["most_days"]
+    ends = [
+        (now if row.state in LIVE else row.since) + min(row.retention_days, most) * _DAY for row in conn.execute(query)
+    ]
+    return max((end for end in ends if end > now), default=None)
 
 
 def hold(conn: Connection, ctx: Context, now: int, contact_id: int, contact_ref: bytes, until: int) -> None:
