@@ -1,7 +1,7 @@
 """A few people say yes, change and stop in any order while time passes and the log is published: receipts always agree.
 
 The model is what was pressed. After every step each event that granted, changed or withdrew a consent has exactly one
-receipt, it says what the model holds, and what was published once stays proved under every later checkpoint.
+receipt, and it says what the model holds; whenever the log is published they verify, and kept ones still do.
 """
 
 import itertools
@@ -98,7 +98,7 @@ class Receipts(RuleBasedStateMachine):
         assert clock is not None
         clock.write_text(str(next(_days) * DAY))
         publish(self.ctx, 1)
-        for text in self._texts().values():
+        for text in [*self._texts().values(), *list(self.kept.values())[-3:]]:
             found = check_receipt(self.ctx, text)
             assert (found.verdict, found.in_log) == (Verdict.GENUINE, InLog.HELD)
             assert found.receipt is not None
@@ -112,14 +112,6 @@ class Receipts(RuleBasedStateMachine):
                 made = [issue(conn, self.ctx, row).receipt for row in rows]
             assert [(one.event, one.state, one.own) for one in made] == self.told[person]
             assert len({one.id for one in made}) == len(made)
-
-    @invariant()
-    def every_receipt_verifies_and_what_was_kept_stays_good(self) -> None:
-        for text in self._texts().values():
-            assert check_receipt(self.ctx, text).verdict is Verdict.GENUINE
-        for text in list(self.kept.values())[-3:]:
-            found = check_receipt(self.ctx, text)
-            assert (found.verdict, found.in_log) == (Verdict.GENUINE, InLog.HELD)
 
     def _texts(self) -> dict[str, str]:
         """The last receipts of each person, signed."""
@@ -140,8 +132,8 @@ def test_receipts_always_agree_with_what_was_pressed(world: World) -> None:
             lived.append(self)
 
     thorough = settings(
-        max_examples=12 if world.ctx.db.is_sqlite else 8,
-        stateful_step_count=16,
+        max_examples=12,
+        stateful_step_count=12,
         deadline=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],
