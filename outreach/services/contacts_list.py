@@ -4,9 +4,11 @@ Only people who get mail are listed, addresses masked. Of everybody else there a
 (promise 9), so that no page tells who stopped.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
@@ -42,7 +44,7 @@ class TopicAudience:
 
 @dataclass(frozen=True)
 class ContactLine:
-    """A person who agreed. `code`: the contact reference; `address`: masked; `since`: UTC microseconds."""
+    """A person who agreed. `code`: the contact reference; `address`: masked, for marketers alone; `since`: instant."""
 
     code: str
     address: str
@@ -104,13 +106,16 @@ def see_contacts(ctx: Context, actor: Actor, topic_ref: bytes, further: str = ""
             start = select(contact.c.id).where(contact.c.ref == page_ref(further)).scalar_subquery()
             query = query.where(consent.c.contact > start)
         found = conn.execute(query).all()
-        keys = ContactKeys(ctx.keyring, conn)
-        keys.load(row.id for row in found)
-        lines = tuple(
-            ContactLine(row.code, addresses.mask(keys.text(row.id, row.address_box) or ""), row.locale, row.since)
-            for row in found[:PAGE]
-        )
+        masks = _masks(conn, ctx, found) if Role.MARKETER in actor.roles else {}
+        lines = tuple(ContactLine(row.code, masks.get(row.id, ""), row.locale, row.since) for row in found[:PAGE])
     return ContactList(one.name, lines, found[PAGE - 1].ref.hex() if len(found) > PAGE else "")
+
+
+def _masks(conn: Connection, ctx: Context, rows: Sequence[Any]) -> dict[int, str]:
+    """Masked addresses, which a marketer is shown; an officer reads one contact at a time, by a press the log keeps."""
+    keys = ContactKeys(ctx.keyring, conn)
+    keys.load(row.id for row in rows)
+    return {row.id: addresses.mask(keys.text(row.id, row.address_box) or "") for row in rows}
 
 
 def _others(counts: dict[str, int]) -> tuple[Figure, ...]:

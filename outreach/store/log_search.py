@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select
 
+from outreach.domain.padding import KIND as PADDING
 from outreach.store.audit_log import ENTRY_COLUMNS
 from outreach.store.schema.audit import audit_entry, audit_leaf
 from outreach.store.schema.campaigns import message
@@ -100,7 +101,7 @@ def _drivers(conn: Connection, search: Search) -> list[tuple[list[ColumnElement[
         kind = rest.pop("kind")
         every = list(kinds(conn, kind)) if kind.endswith(".") else [kind]
         return [([_entry.kind == one], rest) for one in every]
-    return [([], rest)]
+    return [([_entry.kind != PADDING], rest)]  # which says nothing, and is found by its kind
 
 
 def _person(conn: Connection, ref: bytes) -> bytes | None:

@@ -40,6 +40,7 @@ PRESSED = {
     "POST /compliance/find": READING,
     "POST /compliance/contacts/<ref:contact>": READING,
     "POST /compliance/contacts/<ref:contact>/reveal": READING,
+    "POST /compliance/contacts/<ref:contact>/proof/<ref:topic>": READING,
     "POST /compliance/verify": READING,
     "POST /invitations/<ref:inviter>/appeals/<ref:appeal>/read": READING,
     "POST /compliance/policy/<policy>/change": POLICY,
@@ -69,10 +70,17 @@ OFFICER = Role.OFFICER.value
 REASON = "asked for by the court, file 12"
 READ_BY = {
     "officer.read_contact": ({}, "contact.read"),
+    "officer.proof_now": ({}, "contact.read"),
     "officer.reveal_now": ({"reason": REASON}, "contact.revealed"),
     "officer.read_appeal": ({}, "member.appeal-read"),
 }
 """Presses that show what a box held: what is typed, and the entry each leaves."""
+
+LETTERS = {
+    "/compliance/requests/<ref:asked>",
+    f"/compliance/requests/<ref:asked>/<{_STEPS}:act>",
+}
+"""Words that were written to the officer, who has to answer them; every step of the answer is in the log."""
 
 
 @pytest.fixture(scope="module")
@@ -129,13 +137,13 @@ def test_nobodys_box_but_a_colleagues_is_opened_by_an_officers_looking(
     opened: dict[str, set[int]] = {}
     looked = 0
     for rule in rules(site):
-        actors = getattr(site.view_functions[rule.endpoint], "actors", frozenset())
+        actors: frozenset[str] = getattr(site.view_functions[rule.endpoint], "actors", frozenset())
         if "GET" not in (rule.methods or ()) or not actors & {"staff", OFFICER}:
             continue
         for path in material.fill(site, rule):
             with watched_boxes() as boxes:
                 looked += client.get(path).status_code == 200
-            if others := set(boxes) - colleagues:
+            if (others := set(boxes) - colleagues) and rule.rule not in LETTERS:
                 opened[rule.rule] = others
     assert looked > 20
     assert opened == {}
