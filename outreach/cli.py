@@ -6,9 +6,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import click
 from sqlalchemy import inspect, select
@@ -28,7 +27,7 @@ from outreach.logs import configure_logs
 from outreach.mail.demo import DemoServer
 from outreach.services.context import Context, open_context
 from outreach.services.exports.make import make_export
-from outreach.services.exports.wanted import Wanted, What
+from outreach.services.exports.wanted import What, read_wanted
 from outreach.services.import_contacts import Import, apply_import, rehearse_import
 from outreach.services.rights.restored import reapply
 from outreach.services.set_up import make_set_up_link
@@ -255,11 +254,9 @@ def audit() -> None:
 @click.option("--witnessed", type=_FILE, multiple=True, help="Checkpoints of the log that were kept off this host.")
 def audit_verify(witnessed: Sequence[Path]) -> None:
     """Check the tree and replay it against the tables; say what is wrong and where. Exit 1 when anything is."""
-    notes = [note for path in witnessed for note in notes_in(path.read_text())]
     with _plainly():
-        verdict = verify(_context(), witnessed=notes)
-    for line in verdict.lines():
-        click.echo(line)
+        verdict = verify(_context(), witnessed=[note for path in witnessed for note in notes_in(path.read_text())])
+    click.echo("\n".join(verdict.lines()))
     sys.exit(0 if verdict.is_clean else 1)
 
 
@@ -267,41 +264,18 @@ def audit_verify(witnessed: Sequence[Path]) -> None:
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--reason", required=True, help="Why it is needed; the log keeps it.")
 @click.option("--what", type=click.Choice(list(What)), default=What.WHOLE, help="The whole log, or what is about …")
-@click.option("--ref", help="… the person, campaign or topic of this reference, as the log has it.")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First day of a period, UTC.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of a period, UTC.")
-@click.option("--witnessed", type=_FILE, help="A checkpoint a part of the log shall be proved to go on from.")
-def audit_export(
-    target: Path,
-    reason: str,
-    what: str,
-    ref: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    witnessed: Path | None,
-) -> None:
+@click.option("--ref", default="", help="… the person, campaign or topic of this reference, as the log has it.")
+@click.option("--since", default="", help="The first day of a period, in UTC, such as 2026-11-22.")
+@click.option("--until", default="", help="Its last day.")
+@click.option("--held", type=click.File(), help="A checkpoint a part of the log shall be proved to go on from.")
+def audit_export(target: Path, reason: str, held: TextIO | None, **asked: str) -> None:
     """Write a signed ZIP that outreach-verify checks anywhere. No address is in it."""
     with _plainly():
-        wanted = _wanted(what, ref, since, until and until + timedelta(days=1), witnessed)
-        made = make_export(_context(), CONSOLE, wanted, reason)
+        asked["held"] = held.read() if held else ""
+        made = make_export(_context(), CONSOLE, read_wanted(asked), reason)
         with target.open("xb") as file:
             file.writelines(made.octets)
     click.echo(f"{made.entries:,} entries in {target}. Check it with: bin/outreach-verify {target}")
-
-
-def _wanted(
-    what: str, ref: str | None, since: datetime | None, until: datetime | None, witnessed: Path | None
-) -> Wanted:
-    """What was asked for. Raises OutreachError for a reference that is none."""
-    try:
-        found = bytes.fromhex(ref) if ref else None
-    except ValueError:
-        raise OutreachError("--ref: a reference is 32 letters and digits, 0 to 9 and a to f") from None
-    first, end = (
-        None if day is None else int(day.replace(tzinfo=UTC).timestamp()) * 1_000_000 for day in (since, until)
-    )
-    held = next(notes_in(witnessed.read_text()), "") if witnessed else ""
-    return Wanted(what=What(what), ref=found, since=first, until=end, held=held)
 
 
 @main.group()

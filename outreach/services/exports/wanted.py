@@ -1,6 +1,8 @@
 """What of the log an officer takes out: all of it, a period, or what is about one person, campaign or topic."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from sqlalchemy import ColumnElement
@@ -52,3 +54,40 @@ class Wanted:
             case What.PERIOD, _:
                 return audit_export.of_period(self.since or 0, self.until or 0)
         return None
+
+
+def read_wanted(typed: Mapping[str, str], zone: tzinfo = UTC) -> Wanted:
+    """What was typed: `what`, `ref` in hex, `since` and `until`, days as they are in `zone`, and `held`.
+
+    Raises InvalidInputError for what cannot be read.
+    """
+    return Wanted(
+        what=What(typed["what"]),
+        ref=_ref(typed.get("ref", "")),
+        since=_midnight(typed.get("since", ""), "since", 0, zone),
+        until=_midnight(typed.get("until", ""), "until", 1, zone),
+        held=typed.get("held", ""),
+    )
+
+
+def _ref(typed: str) -> bytes | None:
+    if not typed:
+        return None
+    try:
+        ref = bytes.fromhex(typed)
+    except ValueError:
+        ref = b""
+    if len(ref) != 16:
+        raise InvalidInputError("A reference in the log is 32 letters and digits, 0 to 9 and a to f.", "ref")
+    return ref
+
+
+def _midnight(typed: str, field: str, days: int, zone: tzinfo) -> int | None:
+    """The start of the day typed, `days` later: UTC microseconds."""
+    if not typed:
+        return None
+    try:
+        day = datetime.strptime(typed, "%Y-%m-%d").replace(tzinfo=zone) + timedelta(days=days)
+        return int(day.timestamp()) * 1_000_000
+    except (ValueError, OverflowError):
+        raise InvalidInputError("Give days as year-month-day, such as 2026-11-22.", field) from None

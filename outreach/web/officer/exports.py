@@ -1,16 +1,15 @@
 """The officer takes a part of the log out, as a signed ZIP that can be checked without us."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
 
 from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
-from wtforms import DateField, SelectField, StringField, TextAreaField
+from wtforms import SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
-from outreach.domain.errors import InvalidInputError, OutreachError
+from outreach.domain.errors import OutreachError
 from outreach.services.exports.make import Export, make_export
-from outreach.services.exports.wanted import Wanted, What
+from outreach.services.exports.wanted import Wanted, What, read_wanted
 from outreach.services.reasons import LONGEST_REASON
 from outreach.web.auth import current_actor, door, needs_proof
 from outreach.web.formats import reader_zone
@@ -35,21 +34,14 @@ class ExportForm(Form):
 
     what = SelectField("What", choices={str(what): name for what, name in _NAMES.items()})
     ref = StringField("Reference of the person, campaign or topic", [Optional(), Length(max=64)])
-    since = DateField("First day of a period", [Optional()])
-    until = DateField("Last day of a period", [Optional()])
+    since = StringField("First day of a period", [Optional(), Length(max=10)])
+    until = StringField("Last day of a period", [Optional(), Length(max=10)])
     held = TextAreaField("A checkpoint kept elsewhere", [Optional(), Length(max=4000)])
     reason = TextAreaField("Why you need it", [InputRequired("Say why."), Length(max=LONGEST_REASON)])
 
     def wanted(self) -> Wanted:
-        """Raises InvalidInputError for a reference that is none."""
-        since, until = self.since.data, self.until.data
-        return Wanted(
-            what=What(self.text("what")),
-            ref=_ref(self.text("ref")),
-            since=_midnight(since) if since else None,
-            until=_midnight(until + timedelta(days=1)) if until else None,
-            held=self.text("held"),
-        )
+        """Raises InvalidInputError for what cannot be read. Days are the reader's."""
+        return read_wanted({name: self.text(name) for name in ("what", "ref", "since", "until", "held")}, reader_zone())
 
 
 @blueprint.get("/compliance/exports")
@@ -84,19 +76,3 @@ def _download(made: Export) -> Response:
 
 def _pieces(made: Export) -> Iterator[bytes]:
     yield from filter(None, made.octets)  # an empty piece would end the answer early
-
-
-def _ref(typed: str) -> bytes | None:
-    if not typed:
-        return None
-    try:
-        ref = bytes.fromhex(typed)
-    except ValueError:
-        ref = b""
-    if len(ref) != 16:
-        raise InvalidInputError("A reference in the log is 32 letters and digits, 0 to 9 and a to f.", "ref")
-    return ref
-
-
-def _midnight(day: date) -> int:
-    return int(datetime.combine(day, time(), reader_zone()).timestamp()) * 1_000_000
