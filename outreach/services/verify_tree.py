@@ -12,7 +12,7 @@ from outreach.domain.audit import HASH, TILE, Edge, leaf_hash, root_of, split_ha
 from outreach.domain.errors import AuditError
 from outreach.services.findings import Findings
 from outreach.services.seal import LogKey
-from outreach.store import audit_replay
+from outreach.store import audit_replay, audit_tiles
 from outreach.store.audit_log import stored_bytes
 
 _SLACK = 3_600_000_000
@@ -270,6 +270,9 @@ class _Tiles:
         if len(filling) == TILE:
             self._check(level, filling)
             root = root_of(filling)
+            if self._nodes(level + 1, self._done[level]) != [root]:
+                first = self._done[level] * TILE ** (level + 1)
+                self._findings.add(f"the hash over tile {self._done[level]} of level {level} is not its root", first)
             filling.clear()
             if audit_replay.node(self._conn, level + 1, self._done[level]) != root:
                 what = f"the hash of tile {self._done[level]} of level {level}, which begins here, is not what was kept"
@@ -282,6 +285,11 @@ class _Tiles:
             done = self._done[level] if level < len(self._done) else 0
             for _, number in audit_replay.tiles_from(self._conn, level, done):
                 self._findings.add(f"tile {number} of level {level} stands beyond the end of the tree")
+            if self._nodes(level + 1, done):
+                self._findings.add(f"a hash of level {level + 1} stands beyond the end of the tree")
+
+    def _nodes(self, level: int, number: int) -> list[bytes]:
+        return audit_tiles.node_hashes(self._conn, level, number, number + 1)
 
     def _check(self, level: int, hashes: list[bytes]) -> None:
         number = self._done[level]

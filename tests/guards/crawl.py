@@ -98,7 +98,7 @@ class _Crawl:
             endpoint=self._endpoint(urlsplit(url).path),
             status=answer.status_code,
             headers=tuple(answer.headers),
-            body=answer.get_data(as_text=True),
+            body=answer.get_data().decode(errors="replace"),  # tiles are no text
             wrote=tuple(self.watch.changes()),
             logged=tuple(self.lines),
         )

@@ -139,6 +139,9 @@ AT_42 = "(SELECT entry FROM audit_leaf WHERE position = 42)"
         ),
         (("DELETE FROM audit_tile",), "entry 0: tile 0 of level 0, which begins here, is missing"),
         (("INSERT INTO audit_tile SELECT 0, 1, hashes FROM audit_tile",), "tile 1 of level 0 stands beyond"),
+        (("DELETE FROM audit_node",), "entry 0: the hash over tile 0 of level 0 is not its root"),
+        (("UPDATE audit_node SET hash = (SELECT root FROM checkpoint WHERE size = 300)",), "is not its root"),
+        (("INSERT INTO audit_node SELECT 1, 1, hash FROM audit_node",), "a hash of level 1 stands beyond"),
         (("INSERT INTO audit_tile SELECT 1, 0, hashes FROM audit_tile",), "tile 0 of level 1 stands beyond"),
         (
             ("UPDATE checkpoint SET root = (SELECT hash FROM audit_leaf WHERE position = 0) WHERE size = 307",),
