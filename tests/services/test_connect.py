@@ -182,8 +182,6 @@ def test_fifty_links_and_one_victim_make_no_more_mails_than_the_cap(ctx: Context
 
 def test_however_high_the_cap_a_mailbox_gets_three_questions_a_day(ctx: Context, world: World) -> None:
     set_cap(ctx, 50)
-    with ctx.db.transaction() as conn:
-        conn.exec_driver_sql("DELETE FROM cap")
     for number in range(10):
         ref = make_link(ctx, world.member().actor, label="Blog")
         ask(ctx, ref, network=f"192.0.{number}.0/24")
