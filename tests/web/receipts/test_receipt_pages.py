@@ -64,6 +64,14 @@ def test_the_page_of_a_stop_shows_its_receipt_in_the_browser_that_pressed_alone(
     assert _LINK.findall(app.test_client().page(stop)) == []  # type: ignore[attr-defined]
 
 
+def test_another_mails_page_does_not_show_what_was_pressed_behind_this_one(
+    ctx: Context, world: World, client: Browser, receipt: str
+) -> None:
+    pages = [f"/stop/{link(ctx, Purpose.STOP, mail_of(ctx, world))}" for _ in range(2)]
+    client.submit(f"{pages[0]}/press", {"how": "page"})
+    assert [len(_LINK.findall(client.page(page))) for page in pages] == [1, 0]
+
+
 def test_why_leads_to_the_receipt_the_mail_rests_on_and_to_that_of_a_change(
     ctx: Context, world: World, client: Browser, receipt: str
 ) -> None:
