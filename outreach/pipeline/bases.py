@@ -34,7 +34,7 @@ _SYSTEM = text(
       WHEN ck.contact IS NULL THEN 'erased'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'deceased'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'deceased'
-      WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM rights_mail r WHERE r.message = x.ref) THEN NULL
+      WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM rights_mail r WHERE r.message = x.id) THEN NULL
       WHEN x.origin <> 'confirmation' AND x.topic IS NULL AND x.invitation IS NULL
         AND EXISTS (SELECT 1 FROM staff f WHERE f.contact = c.id AND f.disabled IS NULL) THEN NULL
       WHEN x.origin <> 'confirmation' AND x.topic IS NULL AND x.invitation IS NULL

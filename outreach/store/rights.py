@@ -108,7 +108,8 @@ def links_since(conn: Connection, contact_id: int, since: int) -> int:
 
 def note_mail(conn: Connection, now: int, message_ref: bytes) -> None:
     """Let this mail rest on a person's request."""
-    conn.execute(insert(rights_mail).values(message=message_ref, at=now))
+    found = select(message.c.id).where(message.c.ref == message_ref).scalar_subquery()
+    conn.execute(insert(rights_mail).values(message=found, at=now))
 
 
 def put_result(conn: Connection, request_id: int, box: bytes, made: int, expires: int) -> None:

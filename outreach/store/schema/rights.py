@@ -51,7 +51,7 @@ rights_link = Table(
 rights_mail = Table(
     "rights_mail",
     metadata,
-    Column("message", LargeBinary(16), primary_key=True),
+    Column("message", BigId, primary_key=True, autoincrement=False),
     instant("at", index=True),
 )
 

@@ -236,7 +236,7 @@ def _serve_rights() -> None:
     )
     op.create_table(
         "rights_mail",
-        sa.Column("message", sa.LargeBinary(16), nullable=False),
+        sa.Column("message", _ID, autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("message", name=op.f("pk_rights_mail")),
     )
