@@ -51,10 +51,11 @@ class UnreadableError(Exception):
 
 def entries_of(bundle: bytes) -> list[bytes]:
     """The entries of a bundle, each after its length in two bytes."""
-    found, place, end = [], 0, len(bundle)
-    while place + 2 <= end:
+    found: list[bytes] = []
+    place, end, add = 0, len(bundle), found.append
+    while place + 1 < end:
         stop = place + 2 + (bundle[place] << 8 | bundle[place + 1])
-        found.append(bundle[place + 2 : stop])
+        add(bundle[place + 2 : stop])
         place = stop
     if place != end:
         raise UnreadableError("an entry bundle ends in the middle of an entry")
@@ -62,13 +63,16 @@ def entries_of(bundle: bytes) -> list[bytes]:
 
 
 def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
-    return [sha256(b"\0" + entry).digest() for entry in entries]
+    hashed = sha256
+    return [hashed(b"\0" + entry).digest() for entry in entries]
 
 
 def fold(hashes: list[bytes]) -> bytes:
     """The root over a power of two of hashes."""
+    hashed = sha256
     while len(hashes) > 1:
-        hashes = [sha256(b"\1" + a + b).digest() for a, b in zip(hashes[::2], hashes[1::2], strict=True)]
+        pairs = iter(hashes)
+        hashes = [hashed(b"\1" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
     return hashes[0]
 
 

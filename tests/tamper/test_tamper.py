@@ -21,6 +21,8 @@ ON_BOTH = {
     "roll back to a backup and live on",
     "move a row out and back",
     "drop every trigger and restore it",
+    "change the counts of campaigns",
+    "write a consent of long ago at the end",
 }
 
 
