@@ -83,6 +83,8 @@ def test_an_officer_enters_a_request_and_answers_it(chromium: Browser, demo: Pro
         reader.press("Enter it and tell the person")
         assert address not in reader.page.content()
         reader.look()
+        reader.press("Read what was written, and note it in the log")
+        reader.look()
         reader.follow("Take longer")
         reader.look()
         reader.page.get_by_label("Why; the person is mailed your words").fill("your records span four systems")

@@ -42,7 +42,9 @@ def test_a_request_counts_from_the_day_it_reached_us_and_the_person_is_told(ctx:
     seen = requests.see_request(ctx, OFFICER, ref)
     assert seen.due == due_at(seen.opened)
     assert abs(seen.opened - (world.now - 5 * DAY)) < DAY
-    assert seen.words == {"asked": LETTER}
+    assert (seen.has_words, seen.words) == (True, {})
+    assert requests.read_request(ctx, OFFICER, ref).words == {"asked": LETTER}
+    assert kinds(ctx)[-1] == "rights.read"
     assert told(ctx, person) == [("rights", "received")]
     assert [one.ref for one in due(ctx)] == [ref]
 
@@ -87,7 +89,7 @@ def test_an_extension_adds_two_months_once_within_the_first_and_is_told(ctx: Con
     person = world.person(ALICE)
     ref = entered(ctx)
     requests.extend(ctx, OFFICER, ref, "your records span four systems")
-    seen = requests.see_request(ctx, OFFICER, ref)
+    seen = requests.read_request(ctx, OFFICER, ref)
     assert seen.due == due_at(seen.opened, is_extended=True)
     assert seen.words["extension"] == "your records span four systems"
     assert told(ctx, person)[-1] == ("rights", "extended")

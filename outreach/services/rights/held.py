@@ -57,7 +57,7 @@ INSTANTS = frozenset(
 """Keys whose integers are UTC microseconds."""
 
 _LINK = re.compile(r"(/[a-z-]+/(?:[a-z]+/)?)[A-Za-z0-9_-]{1,32}\.[A-Za-z0-9_-]{32}\.[A-Za-z0-9_-]{32}")
-_READS = ("contact.read", "contact.revealed", "consent.proved", "rights.result-read", "claims.revealed")
+_READS = ("contact.read", "contact.revealed", "consent.proved", "rights.read", "rights.result-read", "claims.revealed")
 
 Facts = dict[str, Any]
 

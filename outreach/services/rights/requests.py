@@ -52,9 +52,9 @@ class Due:
 
 @dataclass(frozen=True, kw_only=True)
 class RequestView:
-    """A request as an officer sees it. `words`: what was written and told, addresses masked; instants as in the store.
+    """A request as an officer sees it. `words`: what was written and told, addresses masked, once it is read.
 
-    `is_held`: the person was not erased; `claims_until`: until when proof is kept, for an erasure.
+    `is_held`: the person was not erased; `claims_until`: until when proof is kept, for an erasure. UTC microseconds.
     """
 
     ref: bytes
@@ -72,6 +72,7 @@ class RequestView:
     finished: int | None
     claims_until: int | None
     is_held: bool
+    has_words: bool
     words: dict[str, Any]
 
     @property
@@ -216,13 +217,20 @@ def list_requests(ctx: Context, actor: Actor) -> Requests:
 
 
 def see_request(ctx: Context, actor: Actor, ref: bytes) -> RequestView:
-    """One request, with what was said about it. Raises NotFoundError."""
+    """One request, without what was said about it. Raises NotFoundError."""
     actor.must_be(Role.OFFICER)
     with ctx.db.reading() as conn:
-        row = store.by_ref(conn, ref)
-        if row is None:
-            raise NotFoundError("There is no such request.")
-        return _view(conn, ctx, row, ctx.db.now(conn), with_words=True)
+        return _view(conn, ctx, _found(conn, ref), ctx.db.now(conn))
+
+
+def read_request(ctx: Context, actor: Actor, ref: bytes) -> RequestView:
+    """The same with what was said about it, which is the person's: the log keeps that it was read."""
+    actor.must_be(Role.OFFICER)
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        row = _found(conn, ref)
+        _note(conn, now, actor, row, "rights.read", {})
+        return _view(conn, ctx, row, now, with_words=True)
 
 
 def lock_person(conn: Connection, contact_id: int) -> None:
@@ -236,10 +244,7 @@ def lock_person(conn: Connection, contact_id: int) -> None:
 def must_be_open(conn: Connection, actor: Actor, ref: bytes) -> tuple[store.RequestRow, Person]:
     """The request and its person, both locked. Raises NotAllowedError, NotFoundError, ConflictError."""
     actor.must_be(Role.OFFICER)
-    row = store.by_ref(conn, ref)
-    if row is None:
-        raise NotFoundError("There is no such request.")
-    lock_person(conn, row.contact)
+    lock_person(conn, _found(conn, ref).contact)
     row = store.by_ref(conn, ref, lock=True)
     if row is None or row.state != State.OPEN:
         raise ConflictError("This request was answered already. Nothing was changed.")
@@ -261,6 +266,13 @@ def warn(ctx: Context) -> int:
             store.change(conn, row.id, **{"warned" if word == "due-soon" else "overdue": now})
             _note(conn, now, ENGINE, row, f"rights.{word}", {"due": row.due})
         return len(found)
+
+
+def _found(conn: Connection, ref: bytes) -> store.RequestRow:
+    row = store.by_ref(conn, ref)
+    if row is None:
+        raise NotFoundError("There is no such request.")
+    return row
 
 
 def _unwarned(conn: Connection, now: int) -> list[tuple[store.RequestRow, str]]:
@@ -313,6 +325,7 @@ def _view(conn: Connection, ctx: Context, row: store.RequestRow, now: int, *, wi
         identity_met=row.identity_met,
         finished=row.finished,
         claims_until=row.claims_until,
-        is_held=bool(connections.held(conn, [row.contact])) if with_words else True,
+        is_held=bool(connections.held(conn, [row.contact])),
+        has_words=row.words_box is not None,
         words=words,
     )

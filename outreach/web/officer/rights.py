@@ -110,7 +110,15 @@ def enter_request_now() -> ResponseReturnValue:
 @blueprint.get("/compliance/requests/<ref:asked>")
 @door("officer")
 def data_request(asked: bytes) -> ResponseReturnValue:
-    return _page(asked)
+    found = requests.see_request(context(), current_actor(), asked)
+    return render_template("officer/request.html", request_=found, kinds=KINDS)
+
+
+@blueprint.post("/compliance/requests/<ref:asked>/read")
+@door("officer")
+def read_request(asked: bytes) -> ResponseReturnValue:
+    found = requests.read_request(context(), current_actor(), asked)
+    return render_template("officer/request.html", request_=found, kinds=KINDS)
 
 
 @blueprint.get(f"/compliance/requests/<ref:asked>/<{_STEPS}:act>")
@@ -185,11 +193,6 @@ def _do(asked: bytes, act: str, form: ReasonForm | CorrectionForm) -> None:
 
 def _corrects(asked: bytes, act: str) -> bool:
     return act == "carry-out" and requests.see_request(context(), current_actor(), asked).kind == "correction"
-
-
-def _page(asked: bytes) -> str:
-    found = requests.see_request(context(), current_actor(), asked)
-    return render_template("officer/request.html", request_=found, kinds=KINDS)
 
 
 def _form(asked: bytes, act: str, form: ReasonForm | CorrectionForm) -> str:

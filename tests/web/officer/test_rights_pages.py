@@ -29,7 +29,8 @@ def test_a_request_is_entered_listed_and_carried_out(signed_in: Sign, ctx: Conte
     person = world.person(ALICE)
     officer = signed_in("officer")
     path = entered(officer)
-    assert "a letter of 3 May" in officer.page(path)
+    assert "a letter of 3 May" not in officer.page(path)
+    assert "a letter of 3 May" in officer.submit(f"{path}/read").get_data(as_text=True)
     assert path in officer.page("/compliance/requests")
     assert officer.submit(f"{path}/carry-out", {"reason": "short"}).status_code == 422
     assert officer.submit(f"{path}/carry-out", {"reason": WHY}).status_code == 303
