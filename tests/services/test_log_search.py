@@ -1,5 +1,6 @@
 """The officer's search: every filter, pages that neither repeat nor skip, an index for each, bounded work."""
 
+import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -150,33 +151,36 @@ def large(ctx: Context) -> Context:
 
 
 @pytest.mark.parametrize(
-    "search",
+    ("search", "index"),
     [
-        Search(),
-        Search(since=1_005_000, until=1_006_000),
-        Search(kind="message.sent"),
-        Search(kind="message."),
-        Search(kind="contact.read", since=1_005_000),
-        Search(kind="message.withheld", topic=b"\x01" * 16),
-        Search(actor=f"staff:{3:032x}"),
-        Search(actor="engine", topic=b"\x02" * 16),
-        Search(contact=b"\x05\x00" * 8),
-        Search(contact=b"\x05\x00" * 8, kind="message.", until=1_010_000),
-        Search(campaign=b"\x04" * 16),
-        Search(campaign=b"\x04" * 16, kind="message.withheld"),
-        Search(topic=b"\x01" * 16),
-        Search(message=b"m" * 16),
+        (Search(), "at"),
+        (Search(since=1_005_000, until=1_006_000), "at"),
+        (Search(kind="message.sent"), "kind_at"),
+        (Search(kind="message."), "kind_at"),
+        (Search(kind="contact.read", since=1_005_000), "kind_at"),
+        (Search(kind="message.withheld", topic=b"\x01" * 16), "kind_at"),
+        (Search(actor=f"staff:{3:032x}"), "actor_at"),
+        (Search(actor=f"staff:{3:032x}", kind="contact.read"), "actor_at"),
+        (Search(actor="engine", topic=b"\x02" * 16), "at"),
+        (Search(contact=b"\x05\x00" * 8), "contact"),
+        (Search(contact=b"\x05\x00" * 8, kind="message.", until=1_010_000), "contact"),
+        (Search(campaign=b"\x04" * 16), "campaign_at"),
+        (Search(campaign=b"\x04" * 16, kind="message.withheld"), "campaign_at"),
+        (Search(topic=b"\x01" * 16), "at"),
+        (Search(message=b"m" * 16), "at"),
     ],
     ids=str,
 )
-def test_no_search_looks_through_the_whole_log(large: Context, search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_search_looks_through_the_whole_log(
+    large: Context, search: Search, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(log_search, "SCAN", 500)
     for plan in _plans(large, search):
         assert "Seq Scan on audit_entry" not in plan
-        for line in plan.splitlines():
-            assert not line.startswith("SCAN audit_entry") or "USING" in line, plan
-        if not search.contact and "CO-ROUTINE" not in plan:  # which sorts what was looked at, at most SCAN
-            assert "TEMP B-TREE FOR ORDER BY" not in plan, plan
+        if large.db.is_sqlite:
+            met = re.findall(r"(?:SCAN|SEARCH) audit_entry\b.*", plan)
+            assert all(re.search(rf" ix_audit_entry_{index}\b", line) or "MIN" in plan for line in met), plan
+            assert "CO-ROUTINE" in plan or search.contact or "TEMP B-TREE FOR ORDER BY" not in plan, plan
 
 
 def test_a_search_by_mail_reads_its_persons_entries_alone(large: Context, world: World) -> None:
