@@ -8,8 +8,10 @@ from sqlalchemy import select, update
 from outreach.config import Relay
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError
+from outreach.domain.policies import Name
 from outreach.services.context import Context
 from outreach.services.officer.register import SECTIONS, note_history, see_register, write_note
+from outreach.store.policies import put
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.consents import topic
 from tests.factories import World
@@ -41,6 +43,16 @@ def test_purposes_are_the_topics_with_what_their_texts_allow(ctx: Context, world
     )
     assert (first.retention_days, first.expires_days, first.closed) == (365, None, None)
     assert (second.expires_days, second.closed) == (30, 5)
+
+
+def test_retention_and_expiry_are_those_the_policies_leave(ctx: Context, world: World) -> None:
+    world.topic()
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        put(conn, now, Name.RETENTION, {"most_days": 90}, reason="shorter", author=OFFICER.name)
+        put(conn, now, Name.EXPIRY, {"most_days": 400}, reason="shorter", author=OFFICER.name)
+    (one,) = see_register(ctx, OFFICER).purposes
+    assert (one.retention_days, one.expires_days) == (90, 400)
 
 
 def test_recipients_are_the_relays_and_who_is_held_is_said(ctx: Context, world: World) -> None:

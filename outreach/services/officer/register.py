@@ -16,8 +16,10 @@ from outreach.config import Settings
 from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import ConflictError, InvalidInputError
+from outreach.domain.policies import Name
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
+from outreach.store.policies import values_at
 from outreach.store.schema.consents import consent, consent_text, topic
 from outreach.store.schema.desk import register_note
 from outreach.store.schema.members import member
@@ -40,7 +42,10 @@ SECTIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Purpose:
-    """A topic as a purpose. Days: how long evidence stays after a consent ended, and after how many consent lapses."""
+    """A topic as a purpose, by its own rules and the policies in force.
+
+    Days: how long evidence stays after a consent ended, and after how many a consent given now lapses.
+    """
 
     name: str
     purpose: str
@@ -114,7 +119,7 @@ def see_register(ctx: Context, actor: Actor) -> Register:
                 country=row.country,
                 privacy_contact=row.privacy_contact,
             ),
-            purposes=tuple(_purposes(conn)),
+            purposes=tuple(_purposes(conn, ctx.db.now(conn))),
             holds=frozenset(_holds(conn)),
             recipients=tuple(_recipients(conn, ctx.settings)),
             database="SQLite, on this machine" if ctx.db.is_sqlite else "PostgreSQL",
@@ -180,7 +185,9 @@ def _note(row: Row[Any]) -> Note:
     return Note(section=row.section, version=row.version, words=row.words, author=row.author, at=row.at)
 
 
-def _purposes(conn: Connection) -> list[Purpose]:
+def _purposes(conn: Connection, now: int) -> list[Purpose]:
+    held = values_at(conn, now, Name.RETENTION, Name.EXPIRY)
+    kept, lives = held[Name.RETENTION]["most_days"], held[Name.EXPIRY]["most_days"]
     texts: dict[int, list[tuple[str, str]]] = {}
     for row in conn.execute(select(consent_text.c.topic, consent_text.c.locale, consent_text.c.kinds)):
         texts.setdefault(row.topic, []).append((row.locale, row.kinds))
@@ -192,8 +199,8 @@ def _purposes(conn: Connection) -> list[Purpose]:
             sender=row.sender_name,
             kinds=tuple(sorted({kind for _, kinds in texts.get(row.id, []) for kind in kinds.split(",")})),
             languages=tuple(sorted({locale for locale, _ in texts.get(row.id, [])})),
-            retention_days=row.retention_days,
-            expires_days=row.expires_days,
+            retention_days=min(row.retention_days, kept),
+            expires_days=min((days for days in (row.expires_days, lives) if days is not None), default=None),
             closed=row.closed,
         )
         for row in conn.execute(query.order_by(topic.c.closed.is_not(None), topic.c.name))
