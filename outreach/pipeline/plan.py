@@ -69,7 +69,7 @@ def plan_next(ctx: Context) -> bool:
         )
         if plan is None:
             return False
-        most = SLICE_ON_SQLITE if ctx.db.is_sqlite else SLICE
+        most = min(SLICE, SLICE_ON_SQLITE) if ctx.db.is_sqlite else SLICE
         size = most if plan["cursor"] else min(most, FIRST_SLICE)
         _plan_within_number(conn, ctx.db.now(conn), dict(plan), size)
         return True
