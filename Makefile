@@ -1,10 +1,10 @@
-# run · test · check · demo · acceptance · acceptance-autoinvite · chaos · bench · screenshots · lock
+# run · test · check · demo · acceptance · acceptance-autoinvite · chaos · tamper · bench · screenshots · lock
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check acceptance acceptance-autoinvite chaos bench screenshots translations lock venv dev debian clean
+.PHONY: run demo test check acceptance acceptance-autoinvite chaos tamper bench screenshots translations lock venv dev debian clean
 
 ## the product on its embedded default: SQLite, the demo mailbox, no other service
 run: venv translations
@@ -36,8 +36,12 @@ acceptance-autoinvite: dev debian translations
 chaos: dev debian translations
 	$(BIN)/python -m tests.chaos
 
+## everything somebody with the database and the log's key could do to it: all of it must be found
+tamper: dev debian translations
+	$(BIN)/python -m tests.tamper
+
 ## every measurement of docs/performance.md, one after another; `make bench-send` and its like run one
-BENCHES := same_answer compose wire plan imports send backlog peers memory
+BENCHES := same_answer compose wire plan imports send backlog peers memory audit
 bench: dev debian translations
 	set -e; for name in $(BENCHES); do $(BIN)/python -m bench.$$name; done
 
