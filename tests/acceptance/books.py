@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, create_engine, inspect, text
 from outreach.config import Settings, load_keyring
 from outreach.store.boxes import ContactKeys
 from tests.acceptance.postman import wait_for
-from tests.acceptance.product import DAY, Product
+from tests.acceptance.product import DAY, MINUTE, Product
 
 Snapshot = dict[str, Counter[bytes]]
 
@@ -25,6 +25,9 @@ SELECT (SELECT COUNT(*) FROM message WHERE state = 'attempted'
              WHERE m.campaign = campaign.id AND m.state IN ('planned', 'attempted', 'waiting'))))
      + (SELECT COUNT(*) FROM request WHERE settled IS NULL AND not_before <= :now)
      + (SELECT COUNT(*) FROM audit_pending)
+     + (SELECT COUNT(*) FROM checkpoint WHERE size > (SELECT COALESCE(MAX(size), 0) FROM log_counted))
+     + (SELECT COUNT(*) FROM checkpoint WHERE size > (SELECT COALESCE(MAX(size), 0) FROM publication)
+          AND NOT EXISTS (SELECT 1 FROM publication WHERE at > :now - 60 * :minute))
 """
 _OLD = """
 SELECT (SELECT COUNT(*) FROM confirmation WHERE expires <= :now
@@ -73,7 +76,7 @@ class Books:
 
     def _count(self, query: str) -> int:
         now = int((time.time() + self.product.shift) * 1_000_000)
-        params = {"now": now, "day": DAY * 1_000_000}
+        params = {"now": now, "day": DAY * 1_000_000, "minute": MINUTE * 1_000_000}
         with self._open() as connection:
             return int(connection.execute(text(query), params).scalar_one())
 

@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import select
 
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
-from outreach.services.officer.look_up import look_up
 from outreach.services.bars import lift_bar, see_bar
 from outreach.services.contact_history import contact_history
 from outreach.services.context import Context
+from outreach.services.officer.look_up import look_up
 from outreach.services.sign_up import process_requests, submit_sign_up
 from outreach.store import suppressions
 from outreach.store.schema.campaigns import message

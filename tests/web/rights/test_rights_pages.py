@@ -1,4 +1,4 @@
-"""Pages about one's own data: the same answer for every address, and what the owner of a fresh link sees and presses."""
+"""Pages about one's own data: the same answer for every address, and what the owner of a fresh link sees and does."""
 
 import json
 import re
