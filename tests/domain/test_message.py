@@ -1,4 +1,4 @@
-"""The message machine: nothing final moves, but the unknown by an officer's word; reserved places are kept to the end."""
+"""The message machine: nothing final moves, but the unknown by an officer's word; a place is kept until the end."""
 
 import pytest
 from hypothesis import settings
