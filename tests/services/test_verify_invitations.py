@@ -60,7 +60,7 @@ def lived(ctx: Context, world: World) -> dict[str, bytes]:
     never = invited(ctx, carol, way="mail", mailbox=world.person().mailbox)
     refuse(ctx, never, Answer.DECLINED)
     refuse(ctx, never, Answer.NEVER)
-    expired = invited(ctx, carol, "expired", way="mail")
+    expired = invited(ctx, carol, "expired", way="mail", days=0)
     return {
         "declined": declined,
         "reported": reported,

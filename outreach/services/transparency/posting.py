@@ -36,7 +36,8 @@ def post(url: str, content: bytes, *, ca_file: str = "", seconds: Mapping[str, f
     """
     limits = {"step": SECONDS, "whole": WHOLE_SECONDS, **(seconds or {})}
     connection = _connect(url, ca_file, limits["step"])
-    watch = threading.Timer(limits["whole"], _cut, [connection])
+    too_late = threading.Event()
+    watch = threading.Timer(limits["whole"], _cut, [connection, too_late])
     watch.daemon = True
     try:
         watch.start()
@@ -48,8 +49,12 @@ def post(url: str, content: bytes, *, ca_file: str = "", seconds: Mapping[str, f
     finally:
         watch.cancel()
         connection.close()
+    if too_late.is_set():
+        raise PostError("could not be reached, or broke off (too slow)")
     if len(body) > MOST_OCTETS:
         raise PostError("answered with more than 64 KiB")
+    if answer.length:
+        raise PostError("could not be reached, or broke off (amid its answer)")
     return Answer(answer.status, answer.headers.get_content_type(), body)
 
 
@@ -70,8 +75,9 @@ def _target(url: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, too_late: threading.Event) -> None:
     """End the conversation under whoever reads it."""
+    too_late.set()
     sock = connection.sock
     if sock is not None:
         try:
