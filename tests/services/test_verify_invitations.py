@@ -118,21 +118,23 @@ def test_an_invitation_taken_out_of_the_table_is_found(ctx: Context, lived: dict
 
 def test_an_entry_that_names_no_invitation_is_found_once(ctx: Context, lived: dict[str, bytes]) -> None:
     with ctx.db.transaction() as conn:
-        record(conn, 1, Entry(kind="invitation.answered", actor="recipient", body={"answer": "declined"}))
+        record(
+            conn, ctx.db.now(conn), Entry(kind="invitation.answered", actor="recipient", body={"answer": "declined"})
+        )
     assert findings(ctx) == ["invitation.answered names no invitation"]
 
 
 def test_a_request_through_a_connect_link_is_followed_to_its_owners_answer(ctx: Context, world: World) -> None:
     owner = world.member()
-    refs = [invited(ctx, owner, "accepted", way="link") for _ in range(2)]
+    refs = [invited(ctx, owner, "accepted", way="link", days=0) for _ in range(2)]
     with ctx.db.transaction() as conn:
         for ref, settlement in zip(refs, ("accepted", "refused"), strict=True):
             row = invitations.by_ref(conn, ref)
             assert row is not None
             invitations.change(conn, row.id, settled=1, settlement=settlement)
             body = {"invitation": ref.hex(), "settlement": settlement}
-            record(conn, 1, Entry(kind="invitation.answered", actor=owner.actor.name, body=body))
-    waiting = invited(ctx, owner, "accepted", way="link")
+            record(conn, ctx.db.now(conn), Entry(kind="invitation.answered", actor=owner.actor.name, body=body))
+    waiting = invited(ctx, owner, "accepted", way="link", days=0)
     for ref in (*refs, waiting):
         refuse(ctx, ref, Answer.REPORTED, Report.UNKNOWN_PERSON)
     assert findings(ctx) == []
