@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, create_engine, inspect, text
 from outreach.config import Settings, load_keyring
 from outreach.store.boxes import ContactKeys
 from tests.acceptance.postman import wait_for
-from tests.acceptance.product import DAY, MINUTE, Product
+from tests.acceptance.product import DAY, HOUR, Product
 
 Snapshot = dict[str, Counter[bytes]]
 
@@ -27,7 +27,7 @@ SELECT (SELECT COUNT(*) FROM message WHERE state = 'attempted'
      + (SELECT COUNT(*) FROM audit_pending)
      + (SELECT COUNT(*) FROM checkpoint WHERE size > (SELECT COALESCE(MAX(size), 0) FROM log_counted))
      + (SELECT COUNT(*) FROM checkpoint WHERE size > (SELECT COALESCE(MAX(size), 0) FROM publication)
-          AND NOT EXISTS (SELECT 1 FROM publication WHERE at > :now - 60 * :minute))
+          AND NOT EXISTS (SELECT 1 FROM publication WHERE at > :now - :hour))
 """
 _OLD = """
 SELECT (SELECT COUNT(*) FROM confirmation WHERE expires <= :now
@@ -76,7 +76,7 @@ class Books:
 
     def _count(self, query: str) -> int:
         now = int((time.time() + self.product.shift) * 1_000_000)
-        params = {"now": now, "day": DAY * 1_000_000, "minute": MINUTE * 1_000_000}
+        params = {"now": now, "day": DAY * 1_000_000, "hour": HOUR * 1_000_000}
         with self._open() as connection:
             return int(connection.execute(text(query), params).scalar_one())
 
