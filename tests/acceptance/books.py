@@ -25,7 +25,9 @@ SELECT (SELECT COUNT(*) FROM message WHERE state = 'attempted'
              WHERE m.campaign = campaign.id AND m.state IN ('planned', 'attempted', 'waiting'))))
      + (SELECT COUNT(*) FROM request WHERE settled IS NULL AND not_before <= :now)
      + (SELECT COUNT(*) FROM audit_pending)
-     + (SELECT COUNT(*) FROM checkpoint WHERE size > (SELECT COALESCE(MAX(size), 0) FROM log_counted))
+"""
+_UNTOLD = """
+SELECT (SELECT COUNT(*) FROM checkpoint WHERE size > (SELECT COALESCE(MAX(size), 0) FROM log_counted))
      + (SELECT COUNT(*) FROM checkpoint WHERE size > (SELECT COALESCE(MAX(size), 0) FROM publication)
           AND NOT EXISTS (SELECT 1 FROM publication WHERE at > :now - :hour))
 """
@@ -94,6 +96,7 @@ class Books:
         """A snapshot once nothing moves any more, and what is past its time is gone."""
         wait_for("what is old to be forgotten", lambda: not self._count(_OLD))
         self.rest()
+        wait_for("the log to be published and added up", lambda: not self._count(_UNTOLD), seconds=60)
         taken = [self.snapshot()]
 
         def is_still() -> bool:
