@@ -14,8 +14,9 @@ from pathlib import Path
 from sqlalchemy import func, insert, select, update
 
 from bench.servers import cpu_below, cpu_of, peak_megabytes
-from outreach.config import Relay, Settings
+from outreach.config import Settings
 from outreach.domain import addresses
+from outreach.hosts import Relay
 from outreach.mail import dkim
 from outreach.mail.content import prepare
 from outreach.services.context import Context, open_context

@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass
 
 from bench.servers import Sink, folder, sink, smtp_source
-from outreach.config import Relay, Settings
+from outreach.config import Settings
+from outreach.hosts import Relay
 from outreach.mail.relays import Router
 from outreach.mail.transport import Parcel, Result
 from outreach.pipeline.journal import WorkerJournal

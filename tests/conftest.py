@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from outreach.config import Settings, load_keyring
-from outreach.domain.tokens import Tokens
-from outreach.services.context import Context
+from outreach.services.context import Context, context_of
 from outreach.store.database import Database
 from outreach.store.migrate import upgrade
 from tests.factories import World
@@ -60,7 +59,7 @@ def ctx(database_url: str, tmp_path: Path) -> Iterator[Context]:
     settings = Settings(instance=tmp_path, database_url=database_url, clock_file=tmp_path / "clock")
     keyring = load_keyring(settings)
     db = Database(settings.database, clock_file=settings.clock_file)
-    yield Context(settings, keyring, db, Tokens(keyring.tokens))
+    yield context_of(settings, keyring, db)
     db.dispose()
 
 

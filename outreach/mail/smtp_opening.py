@@ -6,7 +6,7 @@ import os
 import ssl
 from dataclasses import dataclass
 
-from outreach.config import LOOPBACK, Relay
+from outreach.hosts import LOOPBACK, Relay
 from outreach.mail.replies import Reply
 from outreach.mail.smtp_wire import LostError, RelayError, Wire
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from outreach.config import Relay
+from outreach.hosts import Relay
 from outreach.mail.lines import stuffed
 from outreach.mail.replies import Reply, judge
 from outreach.mail.smtp_batch import Flight, deferred, elsewhere, put_back

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import cast
 
-from outreach.config import Relay
+from outreach.hosts import Relay
 from outreach.mail.smtp_batch import Flight, deferred, elsewhere, put_back
 from outreach.mail.smtp_connection import Connection, Terms
 from outreach.mail.smtp_health import BARREN, Health

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from outreach.config import Pacing, Settings
+from outreach.config import Settings
 from outreach.domain import pacing
 from outreach.domain.pacing import Limits, Pace
+from outreach.hosts import Pacing
 from outreach.mail.transport import Outcome, Result
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from outreach.config import Settings, load_keyring
+from outreach.domain.inbound_addresses import InboundAddresses
 from outreach.domain.keys import Keyring
 from outreach.domain.tokens import Tokens
 from outreach.store.database import Database
@@ -16,12 +17,16 @@ class Context:
     keyring: Keyring
     db: Database
     tokens: Tokens
+    inbound: InboundAddresses
 
 
 def open_context(settings: Settings) -> Context:
     """Open the store and the key file the settings name."""
     settings.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
     keyring = load_keyring(settings)
-    return Context(
-        settings, keyring, Database(settings.database, clock_file=settings.clock_file), Tokens(keyring.tokens)
-    )
+    return context_of(settings, keyring, Database(settings.database, clock_file=settings.clock_file))
+
+
+def context_of(settings: Settings, keyring: Keyring, db: Database) -> Context:
+    """What belongs to an open store."""
+    return Context(settings, keyring, db, Tokens(keyring.tokens), InboundAddresses(keyring.tokens))

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pydantic import BaseModel, SecretStr
 from sqlalchemy import Connection, func, insert, select, update
 
-from outreach.config import LOOPBACK, Settings
+from outreach.config import Settings
 from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
 from outreach.domain.campaign import zone
 from outreach.domain.errors import ConflictError, InvalidInputError
+from outreach.hosts import LOOPBACK
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
 from outreach.store.migrate import head, is_current

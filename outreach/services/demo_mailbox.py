@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from outreach.config import LOOPBACK
 from outreach.domain.errors import InvalidInputError, NotFoundError
+from outreach.hosts import LOOPBACK
 from outreach.mail import maildir
 from outreach.mail.maildir import Letter, Line
 from outreach.services.context import Context

@@ -13,8 +13,9 @@ from flask import Flask, Response, abort, current_app, g, request, session
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from outreach.config import LOOPBACK, Settings
+from outreach.config import Settings
 from outreach.domain.keys import Keyring
+from outreach.hosts import LOOPBACK
 
 View = TypeVar("View", bound=Callable[..., object])
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from outreach.config import Settings, load_keyring
-from outreach.domain.tokens import Tokens
-from outreach.services.context import Context
+from outreach.services.context import context_of
 from outreach.store.database import Database
 from tests.acceptance.postman import postman
 from tests.engines.site import Site
@@ -27,7 +26,7 @@ def site(rabbitmq: Broker, postgresql: Cluster, postgresql_template: str, tmp_pa
     (tmp_path / "office").mkdir()
     settings = Settings(instance=tmp_path / "office", database_url=postgresql.url(name))
     keyring = load_keyring(settings)
-    ctx = Context(settings, keyring, Database(settings.database), Tokens(keyring.tokens))
+    ctx = context_of(settings, keyring, Database(settings.database))
     with postman(tmp_path / "post", {}) as post:
         made = Site(ctx, rabbitmq.url, post, tmp_path)
         try:

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from werkzeug.exceptions import HTTPException
 
 from outreach.app import create_app
-from outreach.config import LOOPBACK
+from outreach.hosts import LOOPBACK
 from outreach.services.context import Context
 from tests.guards.material import gather, rules
 from tests.guards.pages import Page

@@ -13,11 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from outreach.config import Settings, load_keyring, load_settings
-from outreach.domain.tokens import Tokens
 from outreach.engines.demonstration import Demonstration, keep_sign_in
 from outreach.logs import configure_logs
 from outreach.mail.demo import DemoServer
-from outreach.services.context import Context, open_context
+from outreach.services.context import Context, context_of, open_context
 from outreach.store.database import Database
 from outreach.store.migrate import upgrade
 
@@ -55,7 +54,7 @@ def open_copy(lived: Path, folder: Path) -> Context:
     shutil.copytree(lived / "instance", folder)
     settings = Settings(instance=folder, http_limit="1000000/minute", sign_in_limit="1000000/minute")
     keyring = load_keyring(settings)
-    return Context(settings, keyring, Database(settings.database), Tokens(keyring.tokens))
+    return context_of(settings, keyring, Database(settings.database))
 
 
 def free_port() -> int:

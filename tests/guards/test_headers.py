@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from outreach.app import create_app
-from outreach.config import LOOPBACK
-from outreach.services.context import Context
+from outreach.hosts import LOOPBACK
+from outreach.services.context import Context, context_of
 from tests.guards.crawl import Visit
 from tests.guards.pages import Page
 from tests.guards.visitors import ALL, VISITOR, browser
@@ -113,7 +113,7 @@ def test_cookies_are_for_us_alone(site: Flask) -> None:
 
 def test_over_https_the_cookie_is_bound_to_the_host(house: Context) -> None:
     public = house.settings.model_copy(update={"public_url": "https://mail.example"})
-    secure = create_app(Context(public, house.keyring, house.db, house.tokens))
+    secure = create_app(context_of(public, house.keyring, house.db))
     answer = secure.test_client().get("/sign-in", base_url="https://mail.example")
     (cookie,) = answer.headers.getlist("Set-Cookie")
     assert cookie.startswith("__Host-outreach=")

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from outreach.config import Relay, Settings
+from outreach.config import Settings
+from outreach.hosts import Relay
 from outreach.mail.relays import Router
 from outreach.mail.smtp_opening import Timeouts
 from outreach.mail.transport import Journal, Outcome, Parcel, Stop

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from outreach.config import Relay, Settings
+from outreach.config import Settings
 from outreach.domain.errors import NotFoundError, SettingsError
+from outreach.hosts import Relay
 from outreach.mail import maildir
 from outreach.mail.compose import Envelope, Sender, compose
 from outreach.mail.content import Filled

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from outreach.app import create_app
-from outreach.config import Relay
+from outreach.hosts import Relay
 from outreach.mail import maildir
 from outreach.services.context import Context
 from tests.web.conftest import Browser

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from outreach.config import Relay, Settings
+from outreach.config import Settings
 from outreach.domain.errors import SettingsError
+from outreach.hosts import Relay
 from outreach.mail.relays import Router, Turns
 from outreach.mail.smtp_health import Health
 from outreach.mail.smtp_opening import Timeouts

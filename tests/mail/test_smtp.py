@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from outreach.config import Relay
+from outreach.hosts import Relay
 from outreach.mail.lines import stuffed
 from outreach.mail.smtp_opening import Timeouts
 from outreach.mail.transport import Outcome, Result

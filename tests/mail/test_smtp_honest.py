@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outreach.config import Relay
+from outreach.hosts import Relay
 from outreach.mail import smtp
 from outreach.mail.smtp_opening import Timeouts
 from outreach.mail.transport import Outcome, Result

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from outreach.config import Relay
+from outreach.hosts import Relay
 from outreach.mail import smtp_connection
 from outreach.mail.smtp_opening import Timeouts
 from outreach.mail.smtp_words import xtext

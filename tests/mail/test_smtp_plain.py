@@ -6,7 +6,7 @@ import pytest
 from aiosmtpd.smtp import AuthResult
 from pydantic import SecretStr
 
-from outreach.config import Relay
+from outreach.hosts import Relay
 from outreach.mail.smtp_opening import Timeouts
 from outreach.mail.transport import Outcome, Result
 from tests.mail.relays import (

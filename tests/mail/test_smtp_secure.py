@@ -16,7 +16,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import SecretStr
 
-from outreach.config import Relay
+from outreach.hosts import Relay
 from outreach.mail.transport import Result
 from tests.mail.relays import PATIENT, Diary, certificate, free_port, handing, parcel, scripted
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from sqlalchemy import event
 
-from outreach.config import Pacing, Relay
 from outreach.domain.pacing import DAY, SECOND, Pace
+from outreach.hosts import Pacing, Relay
 from outreach.mail.transport import Outcome, Result
 from outreach.pipeline.pacing import (
     Lease,

@@ -11,9 +11,9 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import insert
 
-from outreach.config import Pacing, Relay
 from outreach.domain import addresses
 from outreach.domain.pacing import SECOND
+from outreach.hosts import Pacing, Relay
 from outreach.mail.transport import Journal, Outcome, Parcel, Result, Stop
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.plan import begin_due, plan_next

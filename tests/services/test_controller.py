@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from outreach.config import Relay, Settings
+from outreach.config import Settings
 from outreach.domain.actors import Role
 from outreach.domain.errors import InvalidInputError, NotAllowedError
+from outreach.hosts import Relay
 from outreach.services import controller as service
 from outreach.services.context import Context
 from outreach.store.schema.organisation import controller, sender

@@ -5,11 +5,11 @@ import json
 import pytest
 from sqlalchemy import select, update
 
-from outreach.config import Relay
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError
 from outreach.domain.policies import Name
-from outreach.services.context import Context
+from outreach.hosts import Relay
+from outreach.services.context import Context, context_of
 from outreach.services.officer.register import SECTIONS, note_history, see_register, write_note
 from outreach.store.policies import put
 from outreach.store.schema.audit import audit_entry
@@ -59,7 +59,7 @@ def test_recipients_are_the_relays_and_who_is_held_is_said(ctx: Context, world: 
     relays = {"main": Relay(host="relay.example"), "spare": Relay(host="spare.example", security="tls", verify=False)}
     settings = ctx.settings.model_copy(update={"relays": relays})
     world.member("alice@example.org")
-    register = see_register(Context(settings, ctx.keyring, ctx.db, ctx.tokens), OFFICER)
+    register = see_register(context_of(settings, ctx.keyring, ctx.db), OFFICER)
     assert [(one.host, one.security, one.verifies, one.senders) for one in register.recipients] == [
         ("relay.example", "starttls", True, ("Northfield",)),
         ("spare.example", "tls", False, ()),

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from outreach.config import Pacing, Relay
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError
 from outreach.domain.pacing import DAY, SECOND, Pace
+from outreach.hosts import Pacing, Relay
 from outreach.services.context import Context
 from outreach.services.seal import seal
 from outreach.services.sending import forget_pace, see_sending, slowed_pairs

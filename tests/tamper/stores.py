@@ -6,8 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from outreach.config import Settings, load_keyring
-from outreach.domain.tokens import Tokens
-from outreach.services.context import Context
+from outreach.services.context import Context, context_of
 from outreach.store.database import Database
 from outreach.store.migrate import upgrade
 from tests.postgresql import Cluster
@@ -75,4 +74,4 @@ class Stores:
             keyring = load_keyring(settings)
             db = Database(settings.database, clock_file=settings.clock_file)
             closing.callback(db.dispose)
-            yield Context(settings, keyring, db, Tokens(keyring.tokens))
+            yield context_of(settings, keyring, db)

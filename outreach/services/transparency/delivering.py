@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from outreach.config import Witness
 from outreach.domain.cosignatures import find_cosignature, read_key
+from outreach.hosts import Witness
 from outreach.mail import dkim
 from outreach.mail.compose import Envelope, Sender, compose
 from outreach.mail.content import Filled

@@ -11,9 +11,9 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
-from outreach.config import Witness
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import NotFoundError, OutreachError
+from outreach.hosts import Witness
 from outreach.services.context import Context
 from outreach.services.transparency import proofs, publish
 from outreach.services.transparency.delivering import Errand, RefusedError, deliver

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from outreach.config import Witness
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import NotAllowedError, NotFoundError
+from outreach.hosts import Witness
 from outreach.mail import maildir
 from outreach.mail.demo import DemoServer
 from outreach.services.context import Context

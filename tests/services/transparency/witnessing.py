@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
-from outreach.config import Witness
 from outreach.domain.audit import verify_consistency
 from outreach.domain.cosignatures import COSIGNER, NoteKey, body_of
+from outreach.hosts import Witness
 from outreach.services.context import Context
 
 Reply = Callable[[BaseHTTPRequestHandler, bytes], None]
