@@ -3,16 +3,15 @@
 A value is a JSON object. Whatever a policy says, nobody gets more than the text they agreed to promises (promise 4).
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
 
-from outreach.domain.errors import InvalidInputError
+from outreach.domain import policy_kinds as kinds
 from outreach.domain.frequency import Cap
 from outreach.domain.invitation import Policy
+from outreach.domain.policy_kinds import Kind, is_less, is_more, is_number, refuse
 
-Value = Mapping[str, Any]
+Value = kinds.Value
 
 MOST_CAPS = 3
 DAY_SECONDS = 86_400
@@ -33,23 +32,15 @@ class Name(StrEnum):
     INVITATIONS = "invitations"
     APPROVALS = "approvals"
     NOTICE = "notice"
+    BOUNCES = "bounces"
+    LINES = "lines"
+    REPLIES = "replies"
+    RE_PERMISSION = "re-permission"
+    SOFT_OPT_IN = "soft-opt-in"
 
 
 CAPS = {Name.CAP_PROMOTIONAL: "promotional", Name.CAP_TOTAL: "total"}
 """Policies that are caps, by what they count."""
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """`check` raises InvalidInputError naming a field; `loosens(before, after)`; `default` is what the product brings.
-
-    `tells`: whether people we write to are affected by a change that loosens.
-    """
-
-    default: Value
-    check: Callable[[Value], Value]
-    loosens: Callable[[Value, Value], bool]
-    tells: bool = True
 
 
 def defaults(name: Name) -> Value:
@@ -105,28 +96,20 @@ def of_inviting(policy: Policy) -> Value:
     }
 
 
-def _refuse(words: str, field: str) -> InvalidInputError:
-    return InvalidInputError(f"{words} Nothing was changed.", field)
-
-
-def _is_number(value: object, least: int, most: int) -> bool:
-    return type(value) is int and least <= value <= most
-
-
 def _check_caps(value: Value) -> Value:
     caps = [tuple(one) for one in value.get("caps", ())]
     if len(caps) > MOST_CAPS:
-        raise _refuse(f"There are at most {MOST_CAPS} caps of a kind.", "caps")
+        raise refuse(f"There are at most {MOST_CAPS} caps of a kind.", "caps")
     for n, window in caps:
-        if not _is_number(n, 0, 1000) or not _is_number(window, 3600, _LONGEST_WINDOW):
-            raise _refuse("A cap is 0 to 1,000 mails in a window of an hour to a year.", "caps")
+        if not is_number(n, 0, 1000) or not is_number(window, 3600, _LONGEST_WINDOW):
+            raise refuse("A cap is 0 to 1,000 mails in a window of an hour to a year.", "caps")
     return of_caps(*sorted(set(caps), key=lambda one: (one[1], one[0])))
 
 
 def _check_total(value: Value) -> Value:
     found = _check_caps(value)
     if not found["caps"]:
-        raise _refuse("There is always a total ceiling.", "caps")
+        raise refuse("There is always a total ceiling.", "caps")
     return found
 
 
@@ -141,8 +124,8 @@ def _caps_loosen(before: Value, after: Value) -> bool:
 
 def _check_quiet(value: Value) -> Value:
     for field in ("from", "to"):
-        if not _is_number(value.get(field), 0, _MINUTES - 1):
-            raise _refuse("Give a time of day.", field)
+        if not is_number(value.get(field), 0, _MINUTES - 1):
+            raise refuse("Give a time of day.", field)
     return {"from": value["from"], "to": value["to"]}
 
 
@@ -156,21 +139,21 @@ def _quiet_loosens(before: Value, after: Value) -> bool:
 
 
 def _check_ratio(value: Value) -> Value:
-    if not _is_number(value.get("least"), 0, 100):
-        raise _refuse("Ask for 0 to 100 useful mails for each offer.", "least")
+    if not is_number(value.get("least"), 0, 100):
+        raise refuse("Ask for 0 to 100 useful mails for each offer.", "least")
     return {"least": value["least"]}
 
 
 def _check_retention(value: Value) -> Value:
-    if not _is_number(value.get("most_days"), 1, MOST_DAYS):
-        raise _refuse(f"Proof is kept for 1 to {MOST_DAYS:,} days at most.", "most_days")
+    if not is_number(value.get("most_days"), 1, MOST_DAYS):
+        raise refuse(f"Proof is kept for 1 to {MOST_DAYS:,} days at most.", "most_days")
     return {"most_days": value["most_days"]}
 
 
 def _check_expiry(value: Value) -> Value:
     most = value.get("most_days")
-    if most is not None and not _is_number(most, 1, MOST_DAYS):
-        raise _refuse(f"A consent lives for 1 to {MOST_DAYS:,} days at most, or leave this empty.", "most_days")
+    if most is not None and not is_number(most, 1, MOST_DAYS):
+        raise refuse(f"A consent lives for 1 to {MOST_DAYS:,} days at most, or leave this empty.", "most_days")
     return {"most_days": most}
 
 
@@ -190,7 +173,7 @@ def _check_inviting(value: Value) -> Value:
     )
     for field, holds, words in bounds:
         if not holds:
-            raise _refuse(words, field)
+            raise refuse(words, field)
     return of_inviting(policy)
 
 
@@ -202,8 +185,8 @@ def _inviting_loosens(before: Value, after: Value) -> bool:
 
 def _check_approvals(value: Value) -> Value:
     over = value.get("campaign_over")
-    if over is not None and not _is_number(over, 0, 100_000_000):
-        raise _refuse("Give the number of people a campaign may reach on one person's word, or leave it.", "over")
+    if over is not None and not is_number(over, 0, 100_000_000):
+        raise refuse("Give the number of people a campaign may reach on one person's word, or leave it.", "over")
     return {"campaign_over": over, **{part: bool(value.get(part)) for part in ("reveals", "policies")}}
 
 
@@ -214,37 +197,27 @@ def _approvals_loosen(before: Value, after: Value) -> bool:
 
 
 def _check_notice(value: Value) -> Value:
-    if not _is_number(value.get("days"), 1, 90):
-        raise _refuse("People are told 1 to 90 days before.", "days")
+    if not is_number(value.get("days"), 1, 90):
+        raise refuse("People are told 1 to 90 days before.", "days")
     return {"days": value["days"]}
 
 
-def _is_more(key: str) -> Callable[[Value, Value], bool]:
-    """Loosens where `key` grows; None is without end."""
-
-    def more(before: Value, after: Value) -> bool:
-        if before[key] is None:
-            return False
-        return after[key] is None or after[key] > before[key]
-
-    return more
-
-
-def _is_less(key: str) -> Callable[[Value, Value], bool]:
-    return lambda before, after: bool(after[key] < before[key])
-
-
-_KINDS: dict[Name, _Kind] = {
-    Name.CAP_PROMOTIONAL: _Kind(of_caps(), _check_caps, _caps_loosen),
-    Name.CAP_TOTAL: _Kind(of_caps((4, 7 * DAY_SECONDS)), _check_total, _caps_loosen),
-    Name.QUIET_HOURS: _Kind({"from": 21 * 60, "to": 8 * 60}, _check_quiet, _quiet_loosens),
-    Name.GIVE_RATIO: _Kind({"least": 0}, _check_ratio, _is_less("least")),
-    Name.RETENTION: _Kind({"most_days": MOST_DAYS}, _check_retention, _is_more("most_days")),
+_KINDS: dict[Name, Kind] = {
+    Name.CAP_PROMOTIONAL: Kind(of_caps(), _check_caps, _caps_loosen),
+    Name.CAP_TOTAL: Kind(of_caps((4, 7 * DAY_SECONDS)), _check_total, _caps_loosen),
+    Name.QUIET_HOURS: Kind({"from": 21 * 60, "to": 8 * 60}, _check_quiet, _quiet_loosens),
+    Name.GIVE_RATIO: Kind({"least": 0}, _check_ratio, is_less("least")),
+    Name.RETENTION: Kind({"most_days": MOST_DAYS}, _check_retention, is_more("most_days")),
     # Counts for consents given from then on, under the words shown then: nobody we write to gets another deal.
-    Name.EXPIRY: _Kind({"most_days": None}, _check_expiry, _is_more("most_days"), tells=False),
-    Name.INVITATIONS: _Kind(of_inviting(Policy()), _check_inviting, _inviting_loosens),
-    Name.APPROVALS: _Kind(
+    Name.EXPIRY: Kind({"most_days": None}, _check_expiry, is_more("most_days"), tells=False),
+    Name.INVITATIONS: Kind(of_inviting(Policy()), _check_inviting, _inviting_loosens),
+    Name.APPROVALS: Kind(
         {"campaign_over": None, "reveals": False, "policies": False}, _check_approvals, _approvals_loosen, tells=False
     ),
-    Name.NOTICE: _Kind({"days": 14}, _check_notice, _is_less("days")),
+    Name.NOTICE: Kind({"days": 14}, _check_notice, is_less("days")),
+    Name.BOUNCES: kinds.BOUNCES,
+    Name.LINES: kinds.LINES,
+    Name.REPLIES: kinds.REPLIES,
+    Name.RE_PERMISSION: kinds.RE_PERMISSION,
+    Name.SOFT_OPT_IN: kinds.SOFT_OPT_IN,
 }

@@ -7,12 +7,13 @@ from tests.browser.product import Product
 from tests.browser.reader import reading
 
 REASON = "The board decided so on Monday"
+LATER = ("bounces", "lines", "replies", "re-permission", "soft-opt-in")
 
 
 def test_a_policy_is_changed_and_one_that_gives_more_waits_for_people(chromium: Browser, demo: Product) -> None:
     with reading(chromium, demo.url) as reader:
         sign_in(reader, demo)
-        for path in ("cap-total", "quiet-hours", "give-ratio", "retention", "expiry", "approvals", "notice"):
+        for path in ("cap-total", "quiet-hours", "give-ratio", "retention", "expiry", "approvals", "notice", *LATER):
             reader.open(f"/compliance/policy/{path}/change")
             reader.look()
         reader.open("/compliance/policy/notice/change")

@@ -12,6 +12,7 @@ from outreach.domain.errors import InvalidInputError
 from outreach.domain.frequency import Cap
 from outreach.domain.invitation import Policy
 from outreach.domain.policies import DAY_SECONDS, MOST_CAPS, MOST_DAYS, Name, Value
+from outreach.domain.policy_kinds import MOST_SOFT_MONTHS
 from outreach.services.reasons import LONGEST_REASON
 from outreach.web.formats import reader_zone
 from outreach.web.forms import Form
@@ -178,6 +179,61 @@ class NoticeForm(ChangeForm):
         return {"days": self.days.data}
 
 
+class BouncesForm(ChangeForm):
+    """When mail that comes back ends or rests a mailbox."""
+
+    hard = _number("Hard bounces before a mailbox is barred", 1, 5)
+    soft = _number("Soft bounces in a row before a mailbox rests", 1, 20)
+    rest_days = _number("Days a mailbox rests", 1, 90)
+
+    def value(self) -> Value:
+        return {"hard": self.hard.data, "soft": self.soft.data, "rest_days": self.rest_days.data}
+
+
+class LinesForm(ChangeForm):
+    """When a campaign pauses itself."""
+
+    complaints = _number("Complaints in 10,000 mails, at most", 1, 100)
+    bounces = _number("Bounces in 10,000 mails, at most", 1, 2000)
+    least = _number("Judged from so many mails on", 1, 100_000)
+
+    def value(self) -> Value:
+        return {"complaints": self.complaints.data, "bounces": self.bounces.data, "least": self.least.data}
+
+
+class RepliesForm(ChangeForm):
+    """How many replies may wait, and for how long."""
+
+    most = _number("Replies to the last campaign that may wait, at most", 0, 1000)
+    days = _number("A reply waits too long after days", 1, 90)
+    blocks = BooleanField("The next promotional campaign cannot be scheduled meanwhile")
+
+    def value(self) -> Value:
+        return {"most": self.most.data, "days": self.days.data, "blocks": bool(self.blocks.data)}
+
+
+class RePermissionForm(ChangeForm):
+    """Asking once more, before a consent ends."""
+
+    on = BooleanField("People are asked once whether their consent shall go on")
+    days_before = _number("Days before it ends", 1, 180)
+    silent_days = IntegerField("Also after so many days of silence", [Optional(), NumberRange(90, MOST_DAYS)])
+
+    def value(self) -> Value:
+        days = {"days_before": self.days_before.data, "silent_days": self.silent_days.data}
+        return {"on": bool(self.on.data), **days}
+
+
+class SoftOptInForm(ChangeForm):
+    """Mail that stands on a purchase."""
+
+    on = BooleanField("A purchase or an inquiry, with its evidence, may carry mail")
+    months = _number("Months after the purchase, at most", 1, MOST_SOFT_MONTHS)
+
+    def value(self) -> Value:
+        return {"on": bool(self.on.data), "months": self.months.data}
+
+
 FORMS: dict[Name, type[ChangeForm]] = {
     Name.CAP_PROMOTIONAL: CapsForm,
     Name.CAP_TOTAL: CapsForm,
@@ -188,6 +244,11 @@ FORMS: dict[Name, type[ChangeForm]] = {
     Name.INVITATIONS: InvitationsForm,
     Name.APPROVALS: ApprovalsForm,
     Name.NOTICE: NoticeForm,
+    Name.BOUNCES: BouncesForm,
+    Name.LINES: LinesForm,
+    Name.REPLIES: RepliesForm,
+    Name.RE_PERMISSION: RePermissionForm,
+    Name.SOFT_OPT_IN: SoftOptInForm,
 }
 """Which form changes which policy."""
 

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from outreach.domain.actors import Actor
 from outreach.domain.invitation import Policy
-from outreach.domain.policies import Name, Value, of_caps, of_inviting
+from outreach.domain.policies import Name, Value, defaults, of_caps, of_inviting
 from outreach.mail import system
 from outreach.mail.transport import Outcome, Result
 from outreach.services.policies import notices
@@ -165,6 +165,8 @@ def test_the_mail_says_what_changes_and_its_link_stops(line: Line, world: World,
         (Name.RETENTION, {"most_days": 1}, {"most_days": 30}),
         (Name.INVITATIONS, of_inviting(Policy()), of_inviting(Policy(by_mail=True))),
         (Name.NOTICE, {"days": 14}, {"days": 1}),
+        (Name.RE_PERMISSION, defaults(Name.RE_PERMISSION), {"on": True, "days_before": 1, "silent_days": 400}),
+        (Name.SOFT_OPT_IN, {"on": True, "months": 1}, {"on": True, "months": 24}),
     ],
 )
 def test_every_policy_has_its_words(
