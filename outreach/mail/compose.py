@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from outreach.domain.errors import InvalidInputError
+from outreach.domain.inbound_addresses import Door
 from outreach.mail import dkim, headers, quoted
 from outreach.mail.content import FOOTER_MARK, MASTHEAD_MARK, Filled, Prepared, fill
 from outreach.mail.footer import Footer, masthead
@@ -45,6 +46,23 @@ class TopicList:
 
 
 @dataclass(frozen=True)
+class Returns:
+    """Where mail about one message comes back to: `<door>+<ticket>@<domain>` (domain/inbound_addresses.py).
+
+    `takes_replies`: an answer to it is read, so Reply-To leads there.
+    """
+
+    domain: str
+    ticket: str = field(repr=False)
+    takes_replies: bool = False
+
+    @property
+    def mail_from(self) -> str:
+        """What stands on the envelope: a bounce names its message (VERP)."""
+        return f"{Door.BOUNCE}+{self.ticket}@{self.domain}"
+
+
+@dataclass(frozen=True)
 class Envelope:
     """One mail's own facts. `message_id`: without the angle brackets, stable per message. `now`: UTC microseconds.
 
@@ -58,7 +76,7 @@ class Envelope:
     now: int
     topic: TopicList | None = None
     stop_url: str = field(default="", repr=False)
-    reply_to: str = field(default="", repr=False)
+    returns: Returns | None = None
 
 
 def compose(envelope: Envelope, content: Filled, footer: Footer | None = None) -> bytes:
@@ -71,11 +89,12 @@ def compose(envelope: Envelope, content: Filled, footer: Footer | None = None) -
         raise InvalidInputError("Campaign mail cannot go out without its footer.", "footer")
     sender, stops = envelope.sender, envelope.topic is not None or envelope.stop_url != ""
     whole = dress(content, sender.name, footer)
-    fields = _fields(sender, envelope.topic, whole.subject, envelope.reply_to, stops=stops)
+    returns = envelope.returns
+    replies = returns is not None and returns.takes_replies
+    fields = _fields(sender, envelope.topic, whole.subject, replies=replies, stops=stops, reports=returns is not None)
     skeleton = Skeleton(fields, [whole.text], [whole.html], sender.signers)
     varying = [_to(envelope.to), *_dated(envelope.now, envelope.message_id)]
-    if stops:
-        varying.append(_unsubscribe(envelope.stop_url))
+    varying += _ways_back(envelope.stop_url if stops else None, returns)
     return _checked(skeleton.write(varying, (), envelope.now // 1_000_000))
 
 
@@ -83,10 +102,12 @@ class Form:
     """A campaign's mail as the readers of one promise get it from one sender: all written but their own values.
 
     `footer` is theirs but for its personal facts: its links end where a token goes, and its reference is not used.
+    `mail_in`: the domain answers and reports come back to; empty while none do.
     """
 
-    def __init__(self, prepared: Prepared, sender: Sender, topic: TopicList, footer: Footer) -> None:
+    def __init__(self, prepared: Prepared, sender: Sender, topic: TopicList, footer: Footer, mail_in: str = "") -> None:
         self._prepared, self._sender, self._topic, self._footer = prepared, sender, topic, footer
+        self._mail_in = mail_in
         self._skeleton: Skeleton | None = None
         if not prepared.is_plain:
             return
@@ -96,20 +117,40 @@ class Form:
         whole = dress(prepared.joined(marks[:count]), sender.name, self._signed_by(*marks[count:]))
         text, html, subject = (self._cut(words) for words in (whole.text, whole.html, whole.subject))
         self._subject = subject if _MARK in whole.subject else None
-        fields = _fields(sender, topic, None if self._subject else whole.subject, "", stops=True)
+        fields = _fields(
+            sender,
+            topic,
+            None if self._subject else whole.subject,
+            replies=bool(mail_in),
+            stops=True,
+            reports=bool(mail_in),
+        )
         self._skeleton = Skeleton(fields, text, html, sender.signers)
 
     def write(
-        self, to: str, message_id: str, now: int, *, why: str, stop: str, reference: str, fields: Mapping[str, str]
+        self,
+        to: str,
+        message_id: str,
+        now: int,
+        *,
+        why: str,
+        stop: str,
+        reference: str,
+        fields: Mapping[str, str],
+        ticket: str = "",
     ) -> bytes:
-        """One reader's mail; `why` and `stop`: the tokens of its links. Raises InvalidInputError as `compose` does."""
+        """One reader's mail. `why` and `stop`: the tokens of its links; `ticket`: where mail comes back, by what name.
+
+        Raises InvalidInputError as `compose` does.
+        """
         stop_url = self._footer.stop_url + stop
+        returns = Returns(self._mail_in, ticket, takes_replies=True) if self._mail_in else None
         if self._skeleton is None:
-            envelope = Envelope(self._sender, to, message_id, now, self._topic, stop_url)
+            envelope = Envelope(self._sender, to, message_id, now, self._topic, stop_url, returns)
             return compose(envelope, fill(self._prepared, fields), self._signed_by(why, stop, reference))
         values = [blank.value(fields) for blank in self._prepared.blanks]
         values += (why, stop, reference)
-        varying = [_to(to), *_dated(now, message_id), _unsubscribe(stop_url)]
+        varying = [_to(to), *_dated(now, message_id), *_ways_back(stop_url, returns)]
         if self._subject:
             subject = "".join([values[part.key] if isinstance(part, Gap) else part for part in self._subject])
             varying.insert(1, headers.text_field("Subject", subject))
@@ -147,7 +188,7 @@ def message_id(ref: bytes, domain: str) -> str:
 
 
 def _fields(
-    sender: Sender, topic: TopicList | None, subject: str | None, reply_to: str, *, stops: bool
+    sender: Sender, topic: TopicList | None, subject: str | None, *, replies: bool, stops: bool, reports: bool
 ) -> list[bytes | str]:
     """The header in its order, by name where each mail has its own value. `subject`: None where it varies."""
     fields: list[bytes | str] = [
@@ -157,14 +198,16 @@ def _fields(
         "Date",
         "Message-ID",
     ]
-    if reply_to:
-        fields.append(headers.mailbox_field("Reply-To", "", reply_to))
+    if replies:
+        fields.append("Reply-To")
     if topic is None:
         fields.append(_AUTOMATIC)
     if stops:
         fields += ["List-Unsubscribe", _ONE_CLICK]
     if topic is not None:
         fields += _list_fields(topic, sender.address.rpartition("@")[2])
+    if stops and reports:
+        fields += ["CFBL-Address", "CFBL-Feedback-ID"]
     return fields
 
 
@@ -184,11 +227,28 @@ def _dated(now: int, message_id: str) -> tuple[bytes, bytes]:
     return headers.date_field(now // 1_000_000), headers.raw_field("Message-ID", f"<{message_id}>")
 
 
-def _unsubscribe(stop_url: str) -> bytes:
-    """RFC 8058 §3.1."""
+def _ways_back(stop_url: str | None, returns: Returns | None) -> list[bytes]:
+    """The varying fields of `_fields` by which a reader, or their provider, comes back, in its order.
+
+    `stop_url`: None where the mail has none. Reports go where RFC 9477 §5 puts them.
+    """
+    fields = []
+    if returns is not None and returns.takes_replies:
+        fields.append(f"Reply-To: {Door.REPLY}+{returns.ticket}@{returns.domain}".encode())
+    if stop_url is not None:
+        fields.append(_unsubscribe(stop_url, returns))
+    if stop_url is not None and returns is not None:
+        fields.append(f"CFBL-Address: {Door.REPORT}+{returns.ticket}@{returns.domain}; report=arf".encode())
+        fields.append(f"CFBL-Feedback-ID: {returns.ticket}".encode())
+    return fields
+
+
+def _unsubscribe(stop_url: str, returns: Returns | None) -> bytes:
+    """RFC 8058 §3.1: the HTTPS address first, for one click; a mailto (RFC 2369 §3.2) may follow."""
     if not _LINK.fullmatch(stop_url):
         raise InvalidInputError("This mail cannot go out without its unsubscribe address.", "stop_url")
-    return headers.raw_field("List-Unsubscribe", f"<{stop_url}>")
+    by_mail = "" if returns is None else f", <mailto:{Door.STOP}+{returns.ticket}@{returns.domain}>"
+    return headers.raw_field("List-Unsubscribe", f"<{stop_url}>{by_mail}")
 
 
 def _checked(octets: bytes) -> bytes:

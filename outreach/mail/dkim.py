@@ -24,7 +24,10 @@ _OVERSIGNED = (
     b"from", b"subject", b"to", b"date", b"reply-to",
     b"list-unsubscribe", b"list-unsubscribe-post", b"list-id",
 )  # fmt: skip
-_SIGNED = (b"message-id", b"mime-version", b"content-type", b"feedback-id", b"auto-submitted")
+_SIGNED = (
+    b"message-id", b"mime-version", b"content-type", b"feedback-id", b"auto-submitted",
+    b"cfbl-address", b"cfbl-feedback-id",
+)  # fmt: skip
 _SPACE = re.compile(rb"[ \t\r\n]+")
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _PADDING = PKCS1v15()

@@ -15,7 +15,7 @@ from outreach.domain.errors import OutreachError, SettingsError
 from outreach.domain.invitation import Relationship, Way
 from outreach.domain.tokens import Purpose
 from outreach.mail import dkim, system
-from outreach.mail.compose import Envelope, Form, Sender, TopicList, compose, message_id
+from outreach.mail.compose import Envelope, Form, Returns, Sender, TopicList, compose, message_id
 from outreach.mail.content import Filled, Prepared
 from outreach.mail.footer import Footer
 from outreach.mail.transport import Outcome, Parcel, Result
@@ -78,8 +78,9 @@ class _Press:
 
     form: Form
     relay: str
-    mail_from: str
+    sender: str
     domain: str
+    mail_in: str
 
 
 def write_letters(ctx: Context, ids: Sequence[int], decided_at: float) -> Letters:
@@ -134,7 +135,7 @@ def _write_campaign(desk: _Campaigns, row: Row[Any]) -> tuple[str, Parcel]:
     press = desk.forms.get(kind)
     if press is None:
         press = desk.forms[kind] = _press(desk, *kind)
-    issue = desk.ctx.tokens.issue
+    issue, ticket = desk.ctx.tokens.issue, desk.ctx.inbound.ticket(ref) if press.mail_in else ""
     data = press.form.write(
         address,
         message_id(ref, press.domain),
@@ -143,8 +144,10 @@ def _write_campaign(desk: _Campaigns, row: Row[Any]) -> tuple[str, Parcel]:
         stop=issue(Purpose.STOP, ref, desk.now),
         reference=_grouped(code),
         fields=reader_fields(desk.keys.facts(contact, fields_box)),
+        ticket=ticket,
     )
-    return press.relay, Parcel(identity, press.mail_from, address, data, desk.decided_at, provider)
+    mail_from = f"bounce+{ticket}@{press.mail_in}" if ticket else press.sender
+    return press.relay, Parcel(identity, mail_from, address, data, desk.decided_at, provider)
 
 
 def _press(desk: _Campaigns, content: int, promise: int | None, locale: str) -> _Press:
@@ -166,14 +169,15 @@ def _press(desk: _Campaigns, content: int, promise: int | None, locale: str) -> 
         contact_reference="",
     )
     sender = _sender(desk.ctx, brand)
-    form = _form(words.prepared, sender, TopicList(words.topic.hex(), topic, words.campaign.hex()), footer)
-    return _Press(form, brand.relay, sender.address, brand.from_domain)
+    topic_list, mail_in = TopicList(words.topic.hex(), topic, words.campaign.hex()), desk.ctx.settings.mail_in
+    form = _form(words.prepared, sender, topic_list, footer, mail_in)
+    return _Press(form, brand.relay, sender.address, brand.from_domain, mail_in)
 
 
 @lru_cache(maxsize=64)
-def _form(prepared: str, sender: Sender, topic: TopicList, footer: Footer) -> Form:
+def _form(prepared: str, sender: Sender, topic: TopicList, footer: Footer, mail_in: str) -> Form:
     """Kept from batch to batch: making one takes as long as filling in a hundred."""
-    return Form(_prepared(prepared), sender, topic, footer)
+    return Form(_prepared(prepared), sender, topic, footer, mail_in)
 
 
 @lru_cache(maxsize=32)
@@ -188,12 +192,24 @@ def _write_other(desk: _Others, row: Row[Any]) -> tuple[str, Parcel]:
     brand = desk.senders[row.sender] if row.sender is not None else next(iter(desk.senders.values()))
     sender = _sender(desk.ctx, brand)
     filled, stop_url = _contents(desk, row, brand)
-    envelope = Envelope(sender, address, message_id(row.ref, brand.from_domain), desk.now, stop_url=stop_url)
+    returns = _returns(desk.ctx, row)
+    envelope = Envelope(
+        sender, address, message_id(row.ref, brand.from_domain), desk.now, stop_url=stop_url, returns=returns
+    )
     data = compose(envelope, filled)
     if row.origin == "confirmation" and row.about == "topics":
         shown = {"subject": filled.subject, "text": filled.text, "html": filled.html, "at": desk.now}
         desk.evidence[row.id] = desk.keys.seal(row.contact, shown | {"sha256": hashlib.sha256(data).hexdigest()})
-    return brand.relay, Parcel(row.id, sender.address, address, data, desk.decided_at, row.provider)
+    mail_from = sender.address if returns is None else returns.mail_from
+    return brand.relay, Parcel(row.id, mail_from, address, data, desk.decided_at, row.provider)
+
+
+def _returns(ctx: Context, row: Row[Any]) -> Returns | None:
+    """Where mail about this message comes back to. Answers to what we wrote in a conversation go on with it."""
+    mail_in = ctx.settings.mail_in
+    if not mail_in:
+        return None
+    return Returns(mail_in, ctx.inbound.ticket(row.ref), takes_replies=row.origin == "reply")
 
 
 def _contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, str]:

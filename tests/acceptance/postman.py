@@ -67,7 +67,8 @@ class Letter:
     @property
     def one_click(self) -> str:
         """The RFC 8058 address."""
-        return str(self.parsed["List-Unsubscribe"]).replace("\r\n", "").replace(" ", "").strip("<>")
+        first = str(self.parsed["List-Unsubscribe"]).partition(",")[0]
+        return first.replace("\r\n", "").replace(" ", "").strip("<>")
 
     def text(self, kind: str) -> str:
         """The part of `text/<kind>`."""

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outreach.domain.errors import InvalidInputError
-from outreach.mail.compose import Envelope, Sender, TopicList, compose, message_id
+from outreach.mail.compose import Envelope, Returns, Sender, TopicList, compose, message_id
 from outreach.mail.content import FOOTER_MARK, MASTHEAD_MARK, Filled, fill, prepare
 from outreach.mail.footer import Footer
 
@@ -128,8 +128,7 @@ def test_no_text_starts_a_header_of_its_own(evil: str) -> None:
     ],
 )
 def test_an_address_that_is_not_one_is_refused(address: str) -> None:
-    for envelope in (replace(SYSTEM, to=address), replace(SYSTEM, reply_to=address),
-                     replace(SYSTEM, sender=replace(SENDER, address=address))):  # fmt: skip
+    for envelope in (replace(SYSTEM, to=address), replace(SYSTEM, sender=replace(SENDER, address=address))):
         with pytest.raises(InvalidInputError):
             compose(envelope, FILLED)
 
@@ -143,6 +142,27 @@ def test_campaign_mail_without_its_unsubscribe_address_is_refused(wrong: str) ->
 def test_campaign_mail_without_its_footer_is_refused() -> None:
     with pytest.raises(InvalidInputError):
         compose(CAMPAIGN, FILLED)
+
+
+TICKET = "0f" * 28
+RETURNS = Returns("in.example.org", TICKET, takes_replies=True)
+
+
+def test_campaign_mail_says_where_answers_stops_and_complaints_come_back_to() -> None:
+    octets = compose(replace(CAMPAIGN, returns=RETURNS), FILLED, FOOTER)
+    well_formed(octets)
+    message = read(octets)
+    assert message["Reply-To"] == f"reply+{TICKET}@in.example.org"
+    assert message["List-Unsubscribe"] == f"<{STOP}>, <mailto:stop+{TICKET}@in.example.org>"
+    assert message["CFBL-Address"] == f"report+{TICKET}@in.example.org; report=arf"
+    assert message["CFBL-Feedback-ID"] == TICKET
+    assert RETURNS.mail_from == f"bounce+{TICKET}@in.example.org"
+    assert len(RETURNS.mail_from.partition("@")[0]) <= 64
+
+
+def test_system_mail_names_neither_a_complaint_address_nor_one_for_answers() -> None:
+    message = read(compose(replace(SYSTEM, returns=replace(RETURNS, takes_replies=False)), FILLED))
+    assert [message[name] for name in ("Reply-To", "List-Unsubscribe", "CFBL-Address")] == [None, None, None]
 
 
 def test_campaign_mail_carries_what_rfc_8058_and_2919_ask() -> None:

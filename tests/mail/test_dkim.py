@@ -20,7 +20,7 @@ from outreach.mail import dkim
 from outreach.mail.compose import Form, Sender, compose
 from outreach.mail.content import Filled, Prepared
 from tests.mail.perl import VERIFY, Perl
-from tests.mail.test_compose import CAMPAIGN, FILLED, FOOTER, NOW, SYSTEM, TOPIC
+from tests.mail.test_compose import CAMPAIGN, FILLED, FOOTER, NOW, RETURNS, SYSTEM, TICKET, TOPIC
 from tests.mail.test_skeleton import BLANK_FOOTER, EVERYWHERE, FIELDS, ONLY_THE_FOOTER
 
 RSA = dkim.Signer("example.org", "r1", dkim.load_key(dkim.make_key()))
@@ -68,8 +68,8 @@ def mail_dkim() -> Iterator[Perl]:
 
 
 def campaign_letter(prepared: Prepared, fields: dict[str, str]) -> bytes:
-    form = Form(prepared, SIGNED, TOPIC, BLANK_FOOTER)
-    return form.write("a@b.org", "m1@b.org", NOW, why="w1", stop="s1", reference="R1", fields=fields)
+    form = Form(prepared, SIGNED, TOPIC, BLANK_FOOTER, "in.b.org")
+    return form.write("a@b.org", "m1@b.org", NOW, why="w1", stop="s1", reference="R1", fields=fields, ticket=TICKET)
 
 
 def signed(**changes: object) -> bytes:
@@ -117,6 +117,16 @@ def test_both_unsubscribe_headers_are_covered_and_nothing_is_left_open() -> None
         for name in (b"from", b"subject", b"to", b"date", b"list-unsubscribe", b"list-unsubscribe-post", b"list-id"):
             assert names.count(name) == 2, name
         assert b"l=" not in re.sub(rb"\b(bh|b|h)=", b"", field).replace(b"rel=", b"")
+
+
+def test_where_complaints_go_is_covered_as_rfc_9477_wants() -> None:
+    octets = signed(returns=RETURNS)
+    assert verifies(octets)
+    for field in re.findall(rb"DKIM-Signature:.*?(?=\r\n\S)", octets, re.DOTALL):
+        names = re.search(rb"h=([^;]*);", re.sub(rb"\s", b"", field))
+        assert names
+        assert {b"cfbl-address", b"cfbl-feedback-id"} <= set(names[1].split(b":"))
+    assert not verifies(octets.replace(b"CFBL-Address: report+", b"CFBL-Address: reports"))
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,9 @@ def test_one_click_stands_in_its_header_without_a_list(line: Line, alice: MadeMe
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert (mail["List-Id"], mail["Feedback-ID"]) == (None, None)
-    url = mail["List-Unsubscribe"].strip("<>")
+    url, by_mail = mail["List-Unsubscribe"].split(", ")
+    url = url.strip("<>")
+    assert by_mail.startswith("<mailto:stop+")
     token = url.rpartition("/")[2]
     assert url == f"{line.ctx.settings.public_url}/stop/{token}"
     assert purpose_of(token) == Purpose.STOP

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from email.message import EmailMessage
 from functools import partial
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ import pytest
 from sqlalchemy import delete, event, insert, select, update
 
 from outreach.domain.actors import Role
+from outreach.domain.inbound_addresses import Door
 from outreach.domain.tokens import Purpose
 from outreach.mail.content import prepare
 from outreach.mail.transport import Parcel, Result
@@ -133,7 +135,9 @@ def test_every_reader_gets_their_own_words_links_and_promise(ctx: Context, desk:
         (ids[0], "gmail", 7.5),
         (ids[1], "other", 7.5),
     ]
-    assert {one.mail_from for one in (first, second)} == {"news@northfield.example"}
+    assert [ctx.inbound.read(one.mail_from.partition("@")[0]) for one in (first, second)] == [
+        (Door.BOUNCE, desk.ref(one)) for one in ids
+    ]
     assert "Dear Anna,\n\nthe garden of Åmål is open." in text_of(first)
     assert "Dear reader,\n\nthe garden of = Berg & Co is open." in text_of(second)
     assert "at most 3 mails" in text_of(first)
@@ -153,6 +157,16 @@ def test_every_reader_gets_their_own_words_links_and_promise(ctx: Context, desk:
         assert found is not None
         assert ctx.tokens.read(Purpose.STOP, found[2], 0).ref == ref
         assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_where_no_mail_comes_in_the_sender_stands_on_the_envelope(ctx: Context, desk: Desk) -> None:
+    ids = [desk.message(desk.reader("anna@example.org")), desk.confirmation(desk.world.person("bert@example.org"))]
+    elsewhere = replace(ctx, settings=ctx.settings.model_copy(update={"relays": {"main": ctx.settings.relay("main")}}))
+    parcels = write_letters(elsewhere, ids, 0.0).parcels["main"]
+    assert {one.mail_from for one in parcels} == {"news@northfield.example"}
+    for one in parcels:
+        assert not {"Reply-To", "CFBL-Address", "CFBL-Feedback-ID"} & set(read(one).keys())
+        assert "mailto:" not in str(read(one)["List-Unsubscribe"])
 
 
 def test_a_message_keeps_its_id_at_every_attempt(ctx: Context, desk: Desk) -> None:
