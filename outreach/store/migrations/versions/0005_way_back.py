@@ -1,7 +1,12 @@
 """The way back: a function an area, each with its own tables."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0005"
 down_revision = "0004"
+
+_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -18,7 +23,125 @@ def _inbound() -> None:
 
 
 def _conversations() -> None:
-    pass
+    """Conversations, their posts with files, tags and openings; answers to many, in public."""
+    op.create_table(
+        "conversation",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("contact", _ID, nullable=False),
+        sa.Column("topic", _ID, nullable=True),
+        sa.Column("campaign", _ID, nullable=True),
+        sa.Column("message", _ID, nullable=True),
+        sa.Column("via", sa.Text(), nullable=False),
+        sa.Column("opened", sa.BigInteger(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=True) for name in ("waiting", "answered", "closed")),
+        sa.Column("staff", _ID, nullable=True),
+        sa.Column("mark", sa.Text(), nullable=True),
+        sa.CheckConstraint("via IN ('reply','room')", name=op.f("ck_conversation_via")),
+        sa.CheckConstraint("mark IN ('critical','praise','question')", name=op.f("ck_conversation_mark")),
+        sa.ForeignKeyConstraint(["contact"], ["contact.id"], name=op.f("fk_conversation_contact_contact")),
+        sa.ForeignKeyConstraint(["topic"], ["topic.id"], name=op.f("fk_conversation_topic_topic")),
+        sa.ForeignKeyConstraint(["staff"], ["staff.id"], name=op.f("fk_conversation_staff_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_conversation")),
+        sa.UniqueConstraint("ref", name=op.f("uq_conversation_ref")),
+        sqlite_autoincrement=True,
+    )
+    for column in ("contact", "topic"):
+        op.create_index(op.f(f"ix_conversation_{column}"), "conversation", [column])
+    conditions = {"waiting": "closed IS NULL AND waiting IS NOT NULL", "campaign": "campaign IS NOT NULL"}
+    for column, condition in conditions.items():
+        where = sa.text(condition)
+        name = f"ix_conversation_{column}"
+        op.create_index(name, "conversation", [column], sqlite_where=where, postgresql_where=where)
+    _conversation_posts()
+    _conversation_desk()
+
+
+def _conversation_posts() -> None:
+    op.create_table(
+        "conversation_post",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("conversation", _ID, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("staff", _ID, nullable=True),
+        sa.Column("message", _ID, nullable=True),
+        sa.Column("inbound", _ID, nullable=True),
+        sa.Column("is_foreign", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("words_box", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("kind IN ('theirs','answer','note')", name=op.f("ck_conversation_post_kind")),
+        sa.ForeignKeyConstraint(
+            ["conversation"], ["conversation.id"], name=op.f("fk_conversation_post_conversation_conversation")
+        ),
+        sa.ForeignKeyConstraint(["staff"], ["staff.id"], name=op.f("fk_conversation_post_staff_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_conversation_post")),
+        sa.UniqueConstraint("ref", name=op.f("uq_conversation_post_ref")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_conversation_post_conversation"), "conversation_post", ["conversation"])
+    where = sa.text("message IS NOT NULL")
+    name = "ix_conversation_post_message"
+    op.create_index(name, "conversation_post", ["message"], sqlite_where=where, postgresql_where=where)
+    op.create_table(
+        "conversation_file",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("post", _ID, nullable=False),
+        sa.Column("octets", sa.Integer(), nullable=False),
+        sa.Column("name_box", sa.LargeBinary(), nullable=True),
+        sa.Column("content_box", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["post"], ["conversation_post.id"], name=op.f("fk_conversation_file_post_conversation_post")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_conversation_file")),
+        sa.UniqueConstraint("ref", name=op.f("uq_conversation_file_ref")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_conversation_file_post"), "conversation_file", ["post"])
+
+
+def _conversation_desk() -> None:
+    op.create_table(
+        "conversation_tag",
+        sa.Column("conversation", _ID, nullable=False),
+        sa.Column("tag", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["conversation"], ["conversation.id"], name=op.f("fk_conversation_tag_conversation_conversation")
+        ),
+        sa.PrimaryKeyConstraint("conversation", "tag", name=op.f("pk_conversation_tag")),
+    )
+    op.create_index("ix_conversation_tag_tag", "conversation_tag", ["tag"])
+    op.create_table(
+        "conversation_opening",
+        sa.Column("conversation", _ID, nullable=False),
+        sa.Column("staff", _ID, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["conversation"], ["conversation.id"], name=op.f("fk_conversation_opening_conversation_conversation")
+        ),
+        sa.ForeignKeyConstraint(["staff"], ["staff.id"], name=op.f("fk_conversation_opening_staff_staff")),
+        sa.PrimaryKeyConstraint("conversation", "staff", name=op.f("pk_conversation_opening")),
+    )
+    op.create_table(
+        "public_answer",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("topic", _ID, nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("locale", "title", "said", "done")),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("author", _ID, nullable=False),
+        sa.Column("written", sa.BigInteger(), nullable=False),
+        sa.Column("published", sa.BigInteger(), nullable=True),
+        sa.Column("withdrawn", sa.BigInteger(), nullable=True),
+        sa.Column("critical", sa.Integer(), nullable=True),
+        sa.Column("unanswered", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(["topic"], ["topic.id"], name=op.f("fk_public_answer_topic_topic")),
+        sa.ForeignKeyConstraint(["author"], ["staff.id"], name=op.f("fk_public_answer_author_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_public_answer")),
+        sa.UniqueConstraint("ref", name=op.f("uq_public_answer_ref")),
+    )
+    op.create_index(op.f("ix_public_answer_topic"), "public_answer", ["topic"])
 
 
 def _relaying() -> None:
