@@ -53,6 +53,7 @@ class Purpose(StrEnum):
     CONNECT = "connect"
     RECEIPT = "receipt"
     RIGHTS = "rights"
+    HIDDEN = "hidden"
 
     @property
     def powers(self) -> frozenset[Power]:
@@ -77,6 +78,7 @@ _POWERS = {
     Purpose.CONNECT: frozenset({Power.GRANT, Power.REDUCE}),
     Purpose.RECEIPT: frozenset({Power.RECORD}),
     Purpose.RIGHTS: frozenset({Power.OWN}),
+    Purpose.HIDDEN: frozenset(),  # nobody is shown it: that it was touched gives a program away
 }
 _LIFETIMES = {
     Purpose.CONFIRM: 7 * _DAY,
@@ -100,6 +102,7 @@ _CODES = {
     Purpose.CONNECT: b"k",
     Purpose.RECEIPT: b"v",
     Purpose.RIGHTS: b"r",
+    Purpose.HIDDEN: b"y",
 }
 _PURPOSES = {code: purpose for purpose, code in _CODES.items()}
 

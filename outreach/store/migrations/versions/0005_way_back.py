@@ -153,7 +153,14 @@ def _room() -> None:
 
 
 def _observations() -> None:
-    pass
+    """That the hidden link of a mail that asks was touched; by whom is not kept."""
+    op.create_table(
+        "observation",
+        sa.Column("about", sa.LargeBinary(16), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("about", name=op.f("pk_observation")),
+    )
+    op.create_index(op.f("ix_observation_at"), "observation", ["at"])
 
 
 def _desk() -> None:
