@@ -35,8 +35,12 @@ class Event(StrEnum):
     RESTORED = "restored"  # undone within the hour, in the browser that acted
     EXPIRED = "expired"
     IMPORTED = "imported"  # evidenced consent brought from another system
+    SOFT = "soft"  # no consent: a purchase or inquiry carries mail while an officer allows it (domain/soft_opt_in.py)
     COMPLAINED = "complained"
 
+
+GIVING = frozenset({Event.CONFIRMED, Event.IMPORTED, Event.SOFT})
+"""Events by which a basis begins, under the promise of a text."""
 
 LIVE = frozenset({State.GRANTED, State.PAUSED})
 """States whose basis still stands; only GRANTED lets mail go."""
@@ -65,6 +69,7 @@ _TABLE = """
     restored        ·    ·       ·       ·      old       ·
     expired         non  pen     exp     exp    wit       exp
     imported        gra  gra     ·       ·      ·         ·
+    soft            gra  gra     gra     pau    ·         gra
     complained      wit  wit     wit     wit    wit       wit
 """
 

@@ -13,9 +13,9 @@ Value = Mapping[str, Any]
 Change = Callable[[Value, Value], bool]
 
 MOST_SOFT_MONTHS = 24
-"""So long a purchase may carry mail; two years are CASL's (s. 10(10)(a)), the longest of the rules we know."""
+"""So long a purchase may carry mail; two years is what CASL allows (s. 10(10)(a)), where other laws name no end."""
 INQUIRY_MONTHS = 6
-"""So long an inquiry may (CASL s. 10(10)(d))."""
+"""So long an inquiry may (CASL s. 10(10)(e)), whatever the policy says."""
 
 
 @dataclass(frozen=True)

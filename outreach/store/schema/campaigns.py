@@ -120,4 +120,5 @@ attempt = Table(
     Column("outcome", Text),  # sent, deferred, failed, unknown, put back
     Column("code", Integer),
     Column("reply", Text),  # the server's words, addresses masked
+    Column("relay", Text),  # which of the settings' relays was tried; null where nobody knows
 )

@@ -59,6 +59,7 @@ consent = Table(
     Column("kinds", Text),
     Column("own_n", Integer),  # their own lower cap
     Column("own_window", Integer),
+    instant("soft_from", nullable=True),  # of the purchase or inquiry it stands on; null: on consent
     CheckConstraint("state IN ('none','pending','granted','paused','withdrawn','expired')", name="state"),
 )
 Index("ix_consent_topic_contact", consent.c.topic, consent.c.contact)
@@ -74,6 +75,9 @@ Index(
     sqlite_where=consent.c.paused_until.is_not(None),
     postgresql_where=consent.c.paused_until.is_not(None),
 )
+
+_soft = consent.c.soft_from.is_not(None) & consent.c.state.in_(["granted", "paused"])
+Index("ix_consent_soft_from", consent.c.soft_from, sqlite_where=_soft, postgresql_where=_soft)
 
 # Append-only.
 consent_event = Table(

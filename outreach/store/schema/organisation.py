@@ -48,6 +48,8 @@ staff = Table(
     Column("timezone", Text, nullable=False, server_default="UTC"),
     instant("created"),
     instant("disabled", nullable=True),
+    Column("told_of_dues", Integer, nullable=False, server_default="1"),  # a mail a day at most, where something is due
+    instant("last_told", nullable=True),
 )
 
 staff_session = Table(

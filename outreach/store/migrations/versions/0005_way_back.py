@@ -164,4 +164,10 @@ def _observations() -> None:
 
 
 def _desk() -> None:
-    pass
+    """What a soft opt-in stands on, the relay that carried an attempt, and staff who are told what is due."""
+    op.add_column("consent", sa.Column("soft_from", sa.BigInteger(), nullable=True))
+    soft = sa.text("soft_from IS NOT NULL AND state IN ('granted', 'paused')")
+    op.create_index("ix_consent_soft_from", "consent", ["soft_from"], sqlite_where=soft, postgresql_where=soft)
+    op.add_column("attempt", sa.Column("relay", sa.Text(), nullable=True))
+    op.add_column("staff", sa.Column("told_of_dues", sa.Integer(), server_default="1", nullable=False))
+    op.add_column("staff", sa.Column("last_told", sa.BigInteger(), nullable=True))
