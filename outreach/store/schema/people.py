@@ -37,6 +37,7 @@ contact = Table(
     Column("own_total_window", Integer),  # seconds
     Column("ceiling_n", Integer),  # the total ceiling printed when they last agreed
     Column("ceiling_window", Integer),  # seconds
+    instant("rest_until", nullable=True),  # no campaign writes before: its mails came back several times in a row
     instant("created"),
     CheckConstraint("channel IN ('email')", name="channel"),
     sqlite_autoincrement=True,  # SQLite would hand a deleted person's id to the next

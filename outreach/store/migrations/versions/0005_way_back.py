@@ -19,7 +19,81 @@ def upgrade() -> None:
 
 
 def _inbound() -> None:
-    pass
+    """Mail that came in, what it reported, and how long an address that keeps bouncing rests."""
+    op.add_column("contact", sa.Column("rest_until", sa.BigInteger(), nullable=True))
+    op.create_table(
+        "inbound_mail",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("door", sa.Text(), nullable=False),
+        sa.Column("message", sa.LargeBinary(16), nullable=True),
+        sa.Column("contact", _ID, nullable=False),
+        sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.Column("mail_box", sa.LargeBinary(), nullable=True),
+        sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="waiting", nullable=False),
+        sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("due", sa.BigInteger(), nullable=False),
+        sa.Column("settled", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "door IN ('bounce','reply','stop','report','relay')", name=op.f("ck_inbound_mail_door")
+        ),
+        sa.CheckConstraint("state IN ('waiting','done','failed')", name=op.f("ck_inbound_mail_state")),
+        sa.ForeignKeyConstraint(["contact"], ["contact.id"], name=op.f("fk_inbound_mail_contact_contact")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_mail")),
+        sa.UniqueConstraint("ref", name=op.f("uq_inbound_mail_ref")),
+        sa.UniqueConstraint("digest", name=op.f("uq_inbound_mail_digest")),
+    )
+    op.create_index(op.f("ix_inbound_mail_contact"), "inbound_mail", ["contact"])
+    waiting = sa.text("state = 'waiting'")
+    op.create_index("ix_inbound_mail_due", "inbound_mail", ["due"], sqlite_where=waiting, postgresql_where=waiting)
+    _reports()
+
+
+def _reports() -> None:
+    op.create_table(
+        "inbound_report",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("contact", _ID, nullable=False),
+        sa.Column("message", _ID, nullable=False),
+        sa.Column("campaign", _ID, nullable=True),
+        sa.Column("topic", _ID, nullable=True),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="", nullable=False),
+        sa.Column("words", sa.Text(), server_default="", nullable=False),
+        sa.Column("reporting", sa.Text(), server_default="", nullable=False),
+        sa.Column("did", sa.Text(), server_default="noted", nullable=False),
+        sa.Column("changed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("bar", sa.LargeBinary(16), nullable=True),
+        sa.Column("rested", sa.BigInteger(), nullable=True),
+        sa.Column("rest_before", sa.BigInteger(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("undone", sa.BigInteger(), nullable=True),
+        sa.Column("undone_reason", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint("source IN ('mail','dialogue')", name=op.f("ck_inbound_report_source")),
+        sa.CheckConstraint(
+            "did IN ('noted','barred','rested','withdrew','unproved','conversation')",
+            name=op.f("ck_inbound_report_did"),
+        ),
+        sa.ForeignKeyConstraint(["contact"], ["contact.id"], name=op.f("fk_inbound_report_contact_contact")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_report")),
+        sa.UniqueConstraint("ref", name=op.f("uq_inbound_report_ref")),
+    )
+    op.create_index(op.f("ix_inbound_report_contact"), "inbound_report", ["contact"])
+    once = sa.text("kind <> 'reply'")
+    op.create_index(
+        "uq_inbound_report_once",
+        "inbound_report",
+        ["message", "kind"],
+        unique=True,
+        sqlite_where=once,
+        postgresql_where=once,
+    )
+    op.create_index("ix_inbound_report_campaign", "inbound_report", ["campaign", "kind"])
+    op.create_index("ix_inbound_report_at", "inbound_report", ["at"])
 
 
 def _conversations() -> None:
