@@ -32,6 +32,7 @@ from outreach.services.policies.notices import tell
 from outreach.services.policies.starts import begin_due as begin_policies
 from outreach.services.requests import process_requests
 from outreach.services.rights.rounds import look_after_rights, process_rights_requests
+from outreach.services.scanners import forget_touches
 from outreach.services.seal import seal
 from outreach.services.sessions import forget_old_sessions
 from outreach.services.staff_passwords import process_staff_requests
@@ -71,6 +72,7 @@ def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Jo
         Job("expire-connects", lambda: expire_requests(ctx), 20),
         Job("rights", lambda: look_after_rights(ctx), 20),
         Job("old-sessions", lambda: forget_old_sessions(ctx), 3600),
+        Job("old-observations", lambda: forget_touches(ctx), 600),
         Job("reap-dead", lambda: reap_dead(ctx, ctx.settings.instance / "journal"), 5),
         Job("reap-expired", lambda: reap_expired(ctx), 20),
         Job("witnesses", lambda: tell_witnesses(ctx), 20),

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from outreach.services.campaign_content import reader_fields
 from outreach.services.context import Context
 from outreach.services.invitation_mail import Words, links_of, write_connect, write_invitation
 from outreach.services.public_text import House, read_house
+from outreach.services.scanners import hidden_url
 from outreach.services.senders import key_files
 from outreach.store import letters as store
 from outreach.store.boxes import ContactKeys
@@ -226,14 +227,25 @@ def _contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, st
         facts = {
             "topics": desk.asked[row.confirmation],
             "confirm_url": f"{desk.ctx.settings.public_url}/confirm/{token}",
+            "hidden_url": hidden_url(desk.ctx, row.confirmation_ref, desk.now),
         }
-        return _system_words(desk, row, brand, "confirmation", row.confirmation_locale, facts), ""
+        return _system_words(desk, row, brand, "confirmation", row.confirmation_locale, facts), _stop_url(desk, row)
     body = desk.keys.facts(row.contact, row.body_box)
     fields = desk.keys.facts(row.contact, row.fields_box)
     facts = {"name": fields.get("name", ""), **body["facts"]}
     if "token" in facts:
         facts["url"] = f"{desk.ctx.settings.public_url}/password/{facts['token']}"
-    return _system_words(desk, row, brand, body["template"], row.locale, facts), ""
+    stop_url = _stop_url(desk, row) if row.sender is not None and row.invitation is None else ""
+    return _system_words(desk, row, brand, body["template"], row.locale, facts), stop_url
+
+
+def _why_url(desk: _Others, row: Row[Any]) -> str:
+    """What every mail of ours holds: the page that explains it."""
+    return f"{desk.ctx.settings.public_url}/why/{desk.ctx.tokens.issue(Purpose.WHY, row.ref, desk.now)}"
+
+
+def _stop_url(desk: _Others, row: Row[Any]) -> str:
+    return f"{desk.ctx.settings.public_url}/stop/{desk.ctx.tokens.issue(Purpose.STOP, row.ref, desk.now)}"
 
 
 def _system_words(
@@ -244,13 +256,14 @@ def _system_words(
         "controller": desk.controller.name,
         "postal_address": brand.postal_address,
         "reference": _grouped(row.code),
+        "why_url": _why_url(desk, row),
     }
     return system.render(template, locale, {**shared, **facts})
 
 
 def _invitation_contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, str]:
     """From the site's own address, one press away from never again (RFC 8058); no list, no tracking."""
-    stop_url = f"{desk.ctx.settings.public_url}/stop/{desk.ctx.tokens.issue(Purpose.STOP, row.ref, desk.now)}"
+    stop_url = _stop_url(desk, row)
     inviter = desk.keys.text(row.inviter, row.name_box)
     if inviter is None:
         raise OutreachError("the inviter was erased")
@@ -265,6 +278,7 @@ def _invitation_contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple
             locale=row.invitation_locale,
             asked=row.asked,
             expires=row.expires,
+            why_url=_why_url(desk, row),
         )
         return asks, stop_url
     words = Words(
@@ -276,7 +290,7 @@ def _invitation_contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple
         expires=row.expires,
         is_reminder=bool(row.is_reminder),
     )
-    links = links_of(desk.ctx, row.invitation, desk.now)
+    links = replace(links_of(desk.ctx, row.invitation, desk.now), why=_why_url(desk, row))
     return write_invitation(words, links, desk.house, brand.name), stop_url
 
 

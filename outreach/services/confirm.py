@@ -20,13 +20,11 @@ from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.services.expiry import erase_strangers
 from outreach.services.public_text import House, Promise, promise_of, read_house
+from outreach.services.scanners import looks_like_one
 from outreach.store import consents, requests, suppressions
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.people import contact
-
-TOO_SOON = 10_000_000
-"""A yes within so many microseconds of the mail's hand-off is asked one more human step: scanners press at once."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def grant(
         if not yes:
             raise InvalidInputError("Tick what you would like to get, or choose No.", field="topics")
         mail = requests.last_mail(conn, question.id, question.contact)
-        if not is_human and mail is not None and mail.counted is not None and now - mail.counted < TOO_SOON:
+        if not is_human and looks_like_one(conn, now, question.ref, _handed_off(mail, now)):
             return Answered(view=view, needs_step=True)
         evidence = _evidence(conn, ctx, question, read, mail, client) | {"act": f"pressed “{button}”"}
         changes = [_yes(question, topic, evidence, mail, ticked=len(view.topics) > 1) for topic in yes]
@@ -144,6 +142,13 @@ def _refuse(ctx: Context, token: str, answer: str) -> Answered:
             requests.change_confirmation(conn, question.id, answer="never")
             erase_strangers(conn, now, [question.contact], actor=RECIPIENT, reason="never again")
         return Answered(view=view, is_again=view.answer == "never" if answer == "never" else bool(view.answer))
+
+
+def _handed_off(mail: Row[Any] | None, now: int) -> int | None:
+    """When the mail left; now, while that is still to be written down."""
+    if mail is None:
+        return None
+    return now if mail.state == "attempted" else mail.counted
 
 
 def _question(conn: Connection, read: Token, now: int, *, lock: bool = False) -> Row[Any]:

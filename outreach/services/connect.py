@@ -28,11 +28,11 @@ from outreach.domain.invitation import (
 from outreach.domain.tokens import Purpose
 from outreach.services import answers, connect_links, invitation_rule, outbox
 from outreach.services.budgets import Budgets
-from outreach.services.confirm import TOO_SOON
 from outreach.services.context import Context
 from outreach.services.doors import take_due
 from outreach.services.members import tell_member
 from outreach.services.public_text import House, read_house
+from outreach.services.scanners import looks_like_one
 from outreach.services.sign_up import write_request
 from outreach.store import connect_links as links
 from outreach.store import consents, invitations, invitees, members, requests
@@ -287,7 +287,7 @@ def view_connect(ctx: Context, token: str) -> ConnectView:
 def confirm_connect(ctx: Context, token: str, *, is_human: bool = False) -> Answered:
     """Yes, it was me: the owner gets a request without an address. Twice is once. Raises as `view_connect`.
 
-    A press within 10 seconds of the hand-off, as programs press, is asked for `is_human` and does nothing yet.
+    A press that may be a program's (`services/scanners.py`) is asked for `is_human` and does nothing yet.
     """
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
@@ -295,8 +295,7 @@ def confirm_connect(ctx: Context, token: str, *, is_human: bool = False) -> Answ
         view = _view(conn, ctx, row, now)
         if view.answer or view.is_off:
             return Answered(view=view, is_again=view.answer == Answer.ACCEPTED)
-        handed_off = links.handed_off(conn, row)
-        if not is_human and handed_off is not None and now - handed_off < TOO_SOON:
+        if not is_human and looks_like_one(conn, now, row.ref, links.handed_off(conn, row)):
             return Answered(view=view, needs_step=True)
         invitations.change(conn, row.id, answer=str(Answer.ACCEPTED), answered=now)
         refs = consents.lock_contacts(conn, [row.contact])

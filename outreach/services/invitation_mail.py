@@ -20,6 +20,7 @@ from outreach.mail.compose import dress
 from outreach.mail.content import Filled
 from outreach.services.context import Context
 from outreach.services.public_text import House
+from outreach.services.scanners import hidden_url
 from outreach.store.schema.organisation import sender
 
 DEAD = "#"
@@ -43,12 +44,13 @@ class Words:
 
 @dataclass(frozen=True)
 class Links:
-    """Where the four buttons of the mail lead."""
+    """Where the four buttons of the mail lead, and the line at its foot that explains it."""
 
     see: str = DEAD
     decline: str = DEAD
     never: str = DEAD
     report: str = DEAD
+    why: str = DEAD
 
 
 def links_of(ctx: Context, ref: bytes, now: int) -> Links:
@@ -75,6 +77,7 @@ def invitation_facts(words: Words, links: Links, house: House, sender_name: str)
         "decline_url": links.decline,
         "never_url": links.never,
         "report_url": links.report,
+        "why_url": links.why,
     }
 
 
@@ -95,6 +98,7 @@ def write_connect(
     locale: str,
     asked: int,
     expires: int,
+    why_url: str = "",
 ) -> Filled:
     """The mail that asks whoever a connect link was given the address of (`templates/mail/connect.html`).
 
@@ -114,6 +118,8 @@ def write_connect(
         "decline_url": links.decline,
         "never_url": links.never,
         "report_url": links.report,
+        "hidden_url": hidden_url(ctx, ref, now),
+        "why_url": why_url,
     }
     return system.render("connect", locale, facts)
 

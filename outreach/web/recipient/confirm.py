@@ -6,13 +6,13 @@ from flask_babel import gettext
 
 from outreach.domain.errors import InvalidInputError
 from outreach.domain.tokens import Purpose
-from outreach.services import confirm
+from outreach.services import confirm, scanners
 from outreach.services.confirm import ConfirmationView
 from outreach.services.receipts.links import instant_before
 from outreach.web.auth import door
 from outreach.web.home import context
 from outreach.web.recipient.pressed import made_here, remember
-from outreach.web.recipient.slice import blueprint, chosen_locale, client, speak_to
+from outreach.web.recipient.slice import blueprint, chosen_locale, client, lost, speak_to
 
 
 @blueprint.get("/confirm/<token>")
@@ -63,6 +63,18 @@ def never(token: str) -> ResponseReturnValue:
     remember(Purpose.CONFIRM, token, since)
     speak_to(done.view.locale, done.view.timezone)
     return redirect(_here(token), 303)
+
+
+@blueprint.get("/look/<token>")
+@door("recipient")
+def look(token: str) -> ResponseReturnValue:
+    """Behind the link nobody is shown: a note that a program follows every link of this mail, and nothing else."""
+    scanners.note_touch(context(), token)
+    return lost(
+        gettext("There is nothing to do here"),
+        gettext("This link is for programs that open mail, not for people. Nothing was changed; go back to the mail."),
+        200,
+    )
 
 
 def _here(token: str) -> str:
