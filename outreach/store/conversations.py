@@ -198,16 +198,16 @@ def last_promotion(conn: Connection, author: int) -> Row[Any] | None:
 
 
 def told(conn: Connection, topic_id: int, since: int) -> tuple[int, int, int]:
-    """(all, critical, unanswered) conversations about a topic opened since an instant.
+    """(how many, critical, unanswered) conversations about a topic opened since an instant.
 
     Unanswered: nothing was ever answered, whatever else was done with it, or something of theirs waits again.
     """
     is_critical = case((conversation.c.mark == "critical", 1), else_=0)
     is_unanswered = case((or_(conversation.c.answered.is_(None), conversation.c.waiting.is_not(None)), 1), else_=0)
-    columns = (func.count().label("all"), func.sum(is_critical).label("critical"), func.sum(is_unanswered).label("un"))
+    columns = (func.count().label("many"), func.sum(is_critical).label("critical"), func.sum(is_unanswered).label("un"))
     about = (conversation.c.topic == topic_id, conversation.c.opened >= since)
     row = conn.execute(select(*columns).select_from(conversation).where(*about)).one()
-    return row.all, int(row.critical or 0), int(row.un or 0)
+    return row.many, int(row.critical or 0), int(row.un or 0)
 
 
 def note_opening(conn: Connection, now: int, conversation_id: int, staff_id: int) -> None:
