@@ -19,6 +19,7 @@ _WORDS = {
     "expired": "Their consent has run out",
     "paused": "Paused by the person",
     "kind": "Did not agree to this kind of mail",
+    "resting": "Their mailbox could not take our mail; it rests",
     "cap_promise": "At the limit this topic promised them",
     "cap_own": "At the lower limit they set",
     "cap_total": "At the limit for all mail together",

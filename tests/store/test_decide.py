@@ -72,6 +72,7 @@ class Generated:
     ceiling: Cap | None
     zone: str
     quiet: tuple[int, int]
+    rest_until: int | None
     ledger: tuple[Told, ...] = field(default=())
 
 
@@ -96,6 +97,7 @@ people = st.builds(
     ceiling=mostly(None, st.none() | caps),
     zone=st.sampled_from(ZONES),
     quiet=mostly((0, 0), st.sampled_from([(1260, 480), (60, 1380)])),
+    rest_until=mostly(None, st.sampled_from([NOW - 1, NOW, NOW + 1])),
     ledger=st.lists(told(), max_size=6).map(tuple),
 )
 
@@ -125,6 +127,7 @@ class Bench:
         self._row(
             conn, contact, id=number, ref=secrets.token_bytes(16), mailbox=number, code=str(number), address_key=key,
             provider="other", locale="en", timezone=one.zone, quiet_from=one.quiet[0], quiet_to=one.quiet[1], created=0,
+            rest_until=one.rest_until,
             **_cap("own_total", one.own_total), **_cap("ceiling", one.ceiling),
         )  # fmt: skip
         if one.has_key:
@@ -168,6 +171,7 @@ class Bench:
             ),
             ledger=ledger, reserved=NOW + 1, total=total, promotional=promotional, ceiling=one.ceiling,
             own_total=one.own_total, zone=one.zone, quiet_from=one.quiet[0], quiet_to=one.quiet[1],
+            rest_until=one.rest_until,
         )  # fmt: skip
 
 
