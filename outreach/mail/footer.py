@@ -22,7 +22,8 @@ class Shown:
 class Footer:
     """`topic`, `cap_n` and `cap_window` (seconds) are those of the text this person agreed to.
 
-    `contact_reference`: what staff find a person by without their address.
+    `contact_reference`: what staff find a person by without their address. `answers_url`: the page that tells what this
+    topic's readers said and what was done; empty while there is none.
     """
 
     sender_name: str
@@ -35,10 +36,18 @@ class Footer:
     why_url: str = field(repr=False)
     stop_url: str = field(repr=False)
     contact_reference: str = field(repr=False)
+    answers_url: str = ""
 
     def render(self) -> Shown:
         html_pieces, text_pieces = _pieces(
-            self.sender_name, self.postal_address, self.controller, self.topic, self.cap_n, self.cap_window, self.locale
+            self.sender_name,
+            self.postal_address,
+            self.controller,
+            self.topic,
+            self.cap_n,
+            self.cap_window,
+            self.locale,
+            self.answers_url,
         )
         values = {_WHY: self.why_url, _STOP: self.stop_url, _REFERENCE: self.contact_reference}
         return Shown(
@@ -55,7 +64,14 @@ def masthead(sender_name: str) -> str:
 
 @lru_cache(maxsize=256)
 def _pieces(
-    sender_name: str, postal_address: str, controller: str, topic: str, cap_n: int, cap_window: int, locale: str
+    sender_name: str,
+    postal_address: str,
+    controller: str,
+    topic: str,
+    cap_n: int,
+    cap_window: int,
+    locale: str,
+    answers_url: str,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """All but the person's own three values, cut where those go: (html, text)."""
     facts = {
@@ -68,6 +84,7 @@ def _pieces(
         "why_url": _WHY,
         "stop_url": _STOP,
         "reference": _REFERENCE,
+        "answers_url": answers_url,
     }
     shown_html = layout.inline_fragment(layout.render("footer.html", locale, facts))
     shown_text = layout.render("footer.txt", locale, facts)

@@ -168,6 +168,7 @@ def _press(desk: _Campaigns, content: int, promise: int | None, locale: str) -> 
         why_url=f"{url}/why/",
         stop_url=f"{url}/stop/",
         contact_reference="",
+        answers_url=f"{url}/answers/{words.topic.hex()}" if words.is_answered else "",
     )
     sender = _sender(desk.ctx, brand)
     topic_list, mail_in = TopicList(words.topic.hex(), topic, words.campaign.hex()), desk.ctx.settings.mail_in

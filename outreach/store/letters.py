@@ -24,7 +24,9 @@ _CAMPAIGN_SQLITE = text(f"{_CAMPAIGN} IN (SELECT value FROM json_each(:ids))")
 
 _CONTENTS = text(
     """
-    SELECT n.id, n.prepared, p.ref AS campaign, t.ref AS topic, t.name AS topic_name, t.sender
+    SELECT n.id, n.prepared, p.ref AS campaign, t.ref AS topic, t.name AS topic_name, t.sender,
+      EXISTS (SELECT 1 FROM public_answer a WHERE a.topic = t.id AND a.published IS NOT NULL
+        AND a.withdrawn IS NULL) AS is_answered
     FROM content n JOIN campaign p ON p.id = n.campaign JOIN topic t ON t.id = p.topic
     WHERE n.id IN :ids
     """
