@@ -1,11 +1,13 @@
-"""Puts one message in the pipeline's way that no campaign sends: a confirmation, a notice, a test, an invitation."""
+"""Puts one message in the pipeline's way that no campaign sends: a confirmation, a notice, a reply, a test, an
+invitation.
+"""
 
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
@@ -15,6 +17,7 @@ from outreach.store.contacts import Person
 from outreach.store.schema.campaigns import message
 
 CONFIRMATION_LANE = "1-confirmation"
+REPLY_LANE = "2-reply"
 NOTICE_LANE = "3-notice"
 INVITATION_LANE = "4-invitation"
 # fmt: off
@@ -88,6 +91,18 @@ def queue_notices(conn: Connection, ctx: Context, now: int, template: str, notic
     ]
     insert_rows(conn, message, _NOTICED, rows)
     return ids
+
+
+def queue_reply(
+    conn: Connection, ctx: Context, now: int, person: Person, body: Mapping[str, Any], *, topic: int | None = None
+) -> tuple[int, bytes]:
+    """Plan what somebody wrote to a person in a conversation with them; `body` is boxed under the reader's key.
+
+    Returns (id, ref). `pipeline/bases.py` asks at hand-off for the conversation or connection it belongs to.
+    """
+    box = ContactKeys(ctx.keyring, conn).seal(person.id, body)
+    ref = _queue(conn, now, person, origin="reply", lane=REPLY_LANE, due=now, body_box=box, topic=topic)
+    return conn.execute(select(message.c.id).where(message.c.ref == ref)).scalar_one(), ref
 
 
 def queue_test(conn: Connection, now: int, person: Person, *, content: int) -> bytes:
