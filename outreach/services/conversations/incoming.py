@@ -1,0 +1,72 @@
+"""A person's reply to a mail of ours, as the intake hands it over: it opens a conversation, or goes on with one."""
+
+from sqlalchemy import Connection, select
+
+from outreach.domain import addresses
+from outreach.domain.actors import RECIPIENT
+from outreach.domain.conversations import LONGEST_KEPT
+from outreach.domain.errors import ConflictError, InvalidInputError
+from outreach.mail.inbound.incoming import Incoming, Kind
+from outreach.services.context import Context
+from outreach.services.conversations import posting
+from outreach.store import conversations as store
+from outreach.store.contacts import Person
+from outreach.store.schema.people import contact
+
+LONGEST_SUBJECT = 300
+
+
+def take_reply(
+    conn: Connection,
+    ctx: Context,
+    now: int,
+    *,
+    message: bytes,
+    person: Person,
+    incoming: Incoming,
+    mail: int,
+) -> bytes:
+    """Keep what somebody wrote in reply to the mail `message` (ref); `mail`: the row that came in.
+
+    Returns the conversation's ref; b"" when nothing was kept: an automatic answer opens and reopens nothing (RFC 3834),
+    and of an erased person nothing is held. A reply to our answer goes on with its conversation, and a second one to
+    the same mail with the first's while that is open.
+    """
+    if incoming.is_automatic or incoming.kind is not Kind.REPLY:
+        return b""
+    try:
+        posting.lock(conn, person.id)
+    except ConflictError:
+        return b""
+    answered = store.mail(conn, message)
+    row = None if answered is None else store.of_mail(conn, person.id, answered.id)
+    is_new = row is None
+    if row is None:
+        about = {} if answered is None else {"message": answered.id, "topic": answered.topic}
+        if answered is not None and answered.campaign is not None:
+            about["campaign"] = answered.campaign
+        row = store.add(conn, now, contact_id=person.id, via="reply", **about)
+    words = {
+        "subject": incoming.subject[:LONGEST_SUBJECT],
+        "text": incoming.text[:LONGEST_KEPT],
+        "quoted": incoming.quoted[:LONGEST_KEPT],
+        "cut": "yes" if len(incoming.text) > LONGEST_KEPT else "",
+    }
+    is_foreign = _is_foreign(conn, ctx, person, incoming.from_address)
+    post = posting.take(conn, ctx, now, row, words, inbound=mail, is_foreign=int(is_foreign))
+    posting.keep_files(conn, ctx, person.id, post.id, incoming.attachments)
+    kind = "conversation.opened" if is_new else "conversation.continued"
+    posting.note(conn, now, RECIPIENT.name, row, kind, via="reply", files=len(incoming.attachments), message=message)
+    return bytes(row.ref)
+
+
+def _is_foreign(conn: Connection, ctx: Context, person: Person, wrote_from: str) -> bool:
+    """Whether it came from another address than the one the mail went to: another of theirs, or somebody's they
+    forwarded it to.
+    """
+    try:
+        address = addresses.parse(wrote_from)
+    except InvalidInputError:
+        return True
+    held = conn.execute(select(contact.c.address_key).where(contact.c.id == person.id)).scalar_one()
+    return bool(ctx.keyring.blind("address", address.exact) != held)
