@@ -1,5 +1,8 @@
 """The way back: a function an area, each with its own tables."""
 
+import base64
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -219,7 +222,71 @@ def _conversation_desk() -> None:
 
 
 def _relaying() -> None:
-    pass
+    """Relay addresses, also of those connected already, and the mails on their way through them."""
+    op.create_table(
+        "relay_address",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("local_part", sa.Text(), nullable=False),
+        sa.Column("connection", _ID, nullable=False),
+        sa.Column("contact", _ID, nullable=False),
+        sa.ForeignKeyConstraint(["connection"], ["connection.id"], name=op.f("fk_relay_address_connection_connection")),
+        sa.ForeignKeyConstraint(["contact"], ["contact.id"], name=op.f("fk_relay_address_contact_contact")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_relay_address")),
+        sa.UniqueConstraint("local_part", name=op.f("uq_relay_address_local_part")),
+        sa.UniqueConstraint("connection", "contact", name=op.f("uq_relay_address_connection_contact")),
+    )
+    op.create_table(
+        "relayed",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("address", _ID, nullable=False),
+        sa.Column("writer", _ID, nullable=False),
+        sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.Column("octets", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("message", _ID, nullable=True),
+        sa.Column("warning", _ID, nullable=True),
+        sa.Column("warnings", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("words_box", sa.LargeBinary(), nullable=True),
+        sa.Column("origin_key", sa.LargeBinary(32), nullable=True),
+        sa.Column("origin_box", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("state IN ('held','waiting','going','done')", name=op.f("ck_relayed_state")),
+        sa.CheckConstraint(
+            "outcome IN ('passed','failed','dropped','expired','ended')", name=op.f("ck_relayed_outcome")
+        ),
+        sa.ForeignKeyConstraint(["address"], ["relay_address.id"], name=op.f("fk_relayed_address_relay_address")),
+        sa.ForeignKeyConstraint(["writer"], ["contact.id"], name=op.f("fk_relayed_writer_contact")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_relayed")),
+        sa.UniqueConstraint("ref", name=op.f("uq_relayed_ref")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_relayed_writer"), "relayed", ["writer"])
+    op.create_index("ix_relayed_address", "relayed", ["address", "received"])
+    op.create_index("ix_relayed_received", "relayed", ["received"])
+    conditions = {"open": (["state", "until"], "state != 'done'")}
+    conditions |= {one: ([one], f"{one} IS NOT NULL") for one in ("message", "warning")}
+    for name, (columns, condition) in conditions.items():
+        where = sa.text(condition)
+        op.create_index(f"ix_relayed_{name}", "relayed", columns, sqlite_where=where, postgresql_where=where)
+    _give_relay_addresses()
+
+
+def _give_relay_addresses() -> None:
+    live = op.get_bind().execute(sa.text("SELECT id, low, high FROM connection WHERE ended IS NULL"))
+    rows = [
+        {"connection": row.id, "contact": person, "local_part": f"with-{_base32()}"}
+        for row in live
+        for person in (row.low, row.high)
+    ]
+    if rows:
+        made = "INSERT INTO relay_address (connection, contact, local_part) VALUES (:connection, :contact, :local_part)"
+        op.get_bind().execute(sa.text(made), rows)
+
+
+def _base32() -> str:
+    return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
 
 
 def _room() -> None:
