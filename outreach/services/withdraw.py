@@ -29,17 +29,18 @@ from outreach.store.schema.consents import confirmation
 from outreach.store.schema.people import contact
 
 PAUSE_DAYS = 30
-LOWER_CAP = (1, 7 * 86_400)
-"""At most one mail a week: the lower cap a link offers."""
+LOWER_CAPS = {"lower": (1, 7 * 86_400), "lower-month": (1, 30 * 86_400)}
+"""The lower caps a link offers, (n, seconds): one mail a week, and one a month to whom that is no less."""
 
 _DAY = 86_400_000_000
-WAYS = ("one-click", "page", "everything", "lower", "pause")
+WAYS = ("one-click", "page", "everything", *LOWER_CAPS, "pause")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """What a mail's link is about. `topic`: its title, empty when the mail belongs to none; `state`: of its consent; of
-    an invitation withdrawn, once its reader wants nothing more from anybody here.
+    an invitation withdrawn, once its reader wants nothing more from anybody here. `is_question`: it asks for a first
+    yes; `is_open`: which nobody has answered yet.
     """
 
     house: House
@@ -48,6 +49,7 @@ class Standing:
     topic: str = ""
     state: str = "none"
     is_question: bool = False
+    is_open: bool = False
     is_invitation: bool = False
     has_others: bool = False
 
@@ -63,7 +65,10 @@ class Withdrawn:
 
 @dataclass(frozen=True)
 class Mail:
-    """The mail a link was in, as far as acting on it needs."""
+    """The mail a link was in, as far as acting on it needs. `question`: what it asks about, of the mails that ask.
+
+    `invitation`: the one it brings; a notice about a connection brings none.
+    """
 
     ref: bytes
     contact: int
@@ -72,6 +77,8 @@ class Mail:
     locale: str
     timezone: str
     invitation: int | None = None
+    question: str = ""
+    is_open: bool = False
 
 
 def view_stop(ctx: Context, token: str) -> Standing:
@@ -83,7 +90,7 @@ def view_stop(ctx: Context, token: str) -> Standing:
 
 
 def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Purpose = Purpose.STOP) -> Withdrawn:
-    """Stop this mail's topic ("one-click", "page") or "everything"; "lower" its cap or "pause" it.
+    """Stop this mail's topic ("one-click", "page") or "everything"; lower its cap (LOWER_CAPS) or "pause" it.
 
     `purpose`: the kind of link, STOP or WHY. Idempotent. A mail that asked a question is answered no. Raises
     TokenError, InvalidInputError for another `how`.
@@ -98,15 +105,33 @@ def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Pur
             return Withdrawn(standing=standing(conn, None), changed=0)
         if mail.invitation is not None and how in {"one-click", "page", "everything"}:
             return _never_again(conn, ctx, now, mail)
-        consents.lock_contacts(conn, [mail.contact])
-        changes = _changes(conn, mail, how, client, now)
-        before = {row.topic: row for row in consents.held(conn, [mail.contact])}
-        changes = [_with_memory(change, before[change.topic]) for change in changes]
-        if changes:
-            apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
-        _answer_no(conn, ctx, now, mail, everything=how == "everything")
-        undo = ctx.tokens.issue(Purpose.UNDO, mail.ref, now) if changes and how != "one-click" else None
-        return Withdrawn(standing=standing(conn, mail), changed=len(changes), undo=undo)
+        changed = _reduce(conn, ctx, now, mail, how, client)
+        undo = ctx.tokens.issue(Purpose.UNDO, mail.ref, now) if changed and how != "one-click" else None
+        return Withdrawn(standing=standing(conn, mail), changed=changed, undo=undo)
+
+
+def withdraw_by_mail(conn: Connection, ctx: Context, now: int, ref: bytes) -> int:
+    """Stop what the message `ref` was about, as a mail to its unsubscribe address asks (RFC 2369 §3.2), inside the
+    caller's transaction. Returns how many consents that ended; of an invitation, 1 where it is never again now.
+    """
+    mail = find_mail(conn, ref)
+    if mail is None:
+        return 0
+    if mail.invitation is not None:
+        return _never_again(conn, ctx, now, mail).changed
+    return _reduce(conn, ctx, now, mail, "mail", Client())
+
+
+def _reduce(conn: Connection, ctx: Context, now: int, mail: Mail, how: str, client: Client) -> int:
+    """Change what still stands. Returns how many consents that were."""
+    consents.lock_contacts(conn, [mail.contact])
+    changes = _changes(conn, mail, how, client, now)
+    before = {row.topic: row for row in consents.held(conn, [mail.contact])}
+    changes = [_with_memory(change, before[change.topic]) for change in changes]
+    if changes:
+        apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
+    _answer_no(conn, ctx, now, mail, everything=how == "everything")
+    return len(changes)
 
 
 def _never_again(conn: Connection, ctx: Context, now: int, mail: Mail) -> Withdrawn:
@@ -150,10 +175,13 @@ def find_mail(conn: Connection, ref: bytes) -> Mail | None:
     """The mail of a link's ref; a test mail stands for its campaign's topic."""
     row = conn.execute(
         select(
+            message.c.origin,
             message.c.contact,
             message.c.topic,
             message.c.confirmation,
             message.c.invitation,
+            confirmation.c.about,
+            confirmation.c.answered,
             campaign.c.topic.label("tested"),
             contact.c.locale,
             contact.c.timezone,
@@ -161,11 +189,22 @@ def find_mail(conn: Connection, ref: bytes) -> Mail | None:
         .join(contact, contact.c.id == message.c.contact)
         .outerjoin(contents, contents.c.id == message.c.content)
         .outerjoin(campaign, campaign.c.id == contents.c.campaign)
+        .outerjoin(confirmation, confirmation.c.id == message.c.confirmation)
         .where(message.c.ref == ref)
     ).one_or_none()
     if row is None:
         return None
-    return Mail(ref, row.contact, row.topic or row.tested, row.confirmation, row.locale, row.timezone, row.invitation)
+    return Mail(
+        ref=ref,
+        contact=row.contact,
+        topic=row.topic or row.tested,
+        confirmation=row.confirmation,
+        locale=row.locale,
+        timezone=row.timezone,
+        invitation=row.invitation if row.origin == "invitation" else None,
+        question=row.about or "",
+        is_open=row.about is not None and row.answered is None,
+    )
 
 
 def standing(conn: Connection, mail: Mail | None) -> Standing:
@@ -182,7 +221,8 @@ def standing(conn: Connection, mail: Mail | None) -> Standing:
         timezone=mail.timezone,
         topic=_title(conn, mail, here),
         state=_state(conn, mail, here),
-        is_question=mail.confirmation is not None,
+        is_question=mail.question == "topics",
+        is_open=mail.is_open,
         is_invitation=mail.invitation is not None,
         has_others=bool(live - {mail.topic}),
     )
@@ -224,8 +264,8 @@ def _changes(conn: Connection, mail: Mail, how: str, client: Client, now: int) -
         for row in rows
         if _still_standing(row, how)
     ]
-    if how == "lower":
-        return [replace(change, event=Event.LIMITED, own=LOWER_CAP) for change in base]
+    if how in LOWER_CAPS:
+        return [replace(change, event=Event.LIMITED, own=LOWER_CAPS[how]) for change in base]
     if how == "pause":
         return [replace(change, event=Event.PAUSED, paused_until=now + PAUSE_DAYS * _DAY) for change in base]
     return base
@@ -238,9 +278,11 @@ def _granted_by(conn: Connection, confirmation_id: int) -> set[int]:
 
 _ACTS = {
     "one-click": "one-click unsubscribe (RFC 8058)",
+    "mail": "wrote to the unsubscribe address of a mail (RFC 2369)",
     "page": "pressed “Stop” on the page",
     "everything": "pressed “Stop everything” on the page",
     "lower": "pressed “At most 1 a week” on the page",
+    "lower-month": "pressed “At most 1 a month” on the page",
     "pause": "pressed “Pause for 30 days” on the page",
 }
 
@@ -248,10 +290,14 @@ _ACTS = {
 def _still_standing(row: consents.Held, how: str) -> bool:
     if how == "pause":
         return row.state == State.GRANTED
-    if how == "lower":
-        tighter = row.own is None or row.own[0] / row.own[1] > LOWER_CAP[0] / LOWER_CAP[1]
-        return row.state in LIVE and tighter
+    if how in LOWER_CAPS:
+        return row.state in LIVE and is_less(LOWER_CAPS[how], row.own)
     return row.state not in {State.NONE, State.WITHDRAWN}
+
+
+def is_less(cap: tuple[int, int], than: tuple[int, int] | None) -> bool:
+    """Whether `cap` lets fewer mails through in the long run than another; both (n, seconds), None: no cap."""
+    return than is None or cap[0] * than[1] < than[0] * cap[1]
 
 
 def _with_memory(change: Change, row: consents.Held) -> Change:

@@ -22,6 +22,7 @@ from outreach.web.recipient.slice import blueprint, chosen_locale, client, speak
 from outreach.web.security import csrf
 
 _UNDO = "undo"  # in the browser's session: [page, link's token, undo token, what was pressed]
+_CHANGES = frozenset(withdraw.WAYS) - {"one-click"}
 
 
 @blueprint.get("/stop/<token>")
@@ -77,14 +78,15 @@ def why_page(token: str) -> ResponseReturnValue:
 @door("recipient")
 def change(token: str) -> ResponseReturnValue:
     how = request.form.get("how", "")
-    if how not in {"page", "everything", "lower", "pause"}:
+    if how not in _CHANGES:
         abort(400)
     since = instant_before(context())
     done = withdraw.withdraw(context(), token, how, client(), purpose=Purpose.WHY)
     speak_to(done.standing.locale, done.standing.timezone)
     _remember("recipient.why_page", token, done.undo, how)
     remember(Purpose.WHY, token, since)
-    tell(_said(how))
+    is_refusal = how == "page" and done.standing.is_question
+    tell(gettext("Your answer is no. Nothing will be sent.") if is_refusal else _said(how))
     return redirect(url_for("recipient.why_page", token=token, lang=chosen_locale()), 303)
 
 
@@ -148,5 +150,6 @@ def _said(how: str) -> str:
         "page": gettext("Stopped. It counts from the very next mail."),
         "everything": gettext("Everything is stopped. It counts from the very next mail."),
         "lower": gettext("You will get at most 1 of these a week."),
+        "lower-month": gettext("You will get at most 1 of these a month."),
         "pause": gettext("Paused for 30 days. Then it goes on by itself."),
     }[how]
