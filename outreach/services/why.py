@@ -37,7 +37,8 @@ _OUTCOMES = ("message.sent", "message.withheld", "message.failed", "message.unkn
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How its reader agreed. `how`: confirmed or imported; `source`, `given`: what an import brought as evidence;
+    """How its reader agreed. `how`: confirmed, imported, or soft: on a purchase, `wording` then says how objecting
+    was offered; `source`, `given`: what an import brought as evidence;
     `receipt`: the token that links to its receipt; `ends`: when the consent ends by itself, None: it does not.
     """
 
@@ -236,7 +237,7 @@ def _agreement(conn: Connection, ctx: Context, mail: Mail, row: Row[Any], held: 
         how=event.event,
         promise=promise_of(consents.topics(conn, [event.topic])[event.topic], text),
         source=str(evidence.get("source", "")),
-        wording=str(evidence.get("wording", text.wording)),
+        wording=str(evidence.get("wording", evidence.get("objecting", text.wording))),
         receipt=token_of(ctx, event.ref, event.at),
         ends=held.expires if held is not None and held.state in {"granted", "paused"} else None,
     )
