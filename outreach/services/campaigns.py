@@ -24,6 +24,7 @@ from outreach.domain.campaign import (
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
 from outreach.services.campaign_content import check_words, freeze, the_campaign, words_hash
 from outreach.services.context import Context
+from outreach.services.conversations.owing import settle_owing
 from outreach.services.forecast import dry_run
 from outreach.services.policies import holds
 from outreach.services.policies.asking import WaitsError
@@ -155,12 +156,13 @@ def schedule_campaign(ctx: Context, actor: Actor, ref: bytes, timing: Timing) ->
     campaign that reaches more people than policy lets one person decide waits for a second yes.
 
     Raises NotAllowedError for another's service mail; ConflictError that says what would open the gate when nobody
-    would get it, now or later: the timing is kept.
+    would get it, now or later: the timing is kept; and where policy wants replies to the last promotion answered first.
     """
     actor.must_be(Role.MARKETER)
     with ctx.db.reading() as conn:
         draft = the_campaign(conn, ref)
         _approval(actor, draft)
+        settle_owing(conn, ctx.db.now(conn), draft.author, draft.kind)
     due = edit_timing(ctx, actor, ref, timing)
     forecast = dry_run(ctx, draft.id)
     later = sum(count for _reason, count in forecast.later)
@@ -177,7 +179,7 @@ def schedule_campaign(ctx: Context, actor: Actor, ref: bytes, timing: Timing) ->
         rows.move_campaign(conn, now, one.id, after, content=content)
         body = {"content": digest.hex(), "due": due, "zone": one.zone, "later_until": one.later_until}
         body |= {"priority": one.priority, "kind": one.kind, "now": forecast.now, "later": later}
-        body |= approval
+        body |= approval | settle_owing(conn, now, one.author, one.kind)
         _log(conn, now, actor, one, "campaign.scheduled", **body)
         frozen = replace(one, content=content)
         waits = holds.ask_for(conn, now, actor, frozen, forecast.now + later, later)

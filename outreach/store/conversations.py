@@ -38,6 +38,7 @@ class Wanted:
     topic: bytes | None = None
     tag: str = ""
     mark: str = ""
+    campaign: bytes | None = None
 
 
 def add(conn: Connection, now: int, *, contact_id: int, via: str, **more: Any) -> ConversationRow:
@@ -173,7 +174,9 @@ def listed(conn: Connection, wanted: Wanted, *, offset: int, limit: int) -> Sequ
 
 
 def count(conn: Connection, wanted: Wanted) -> int:
-    query = select(func.count()).select_from(conversation).outerjoin(topic, topic.c.id == conversation.c.topic)
+    joined = conversation.outerjoin(topic, topic.c.id == conversation.c.topic)
+    joined = joined.outerjoin(campaign, campaign.c.id == conversation.c.campaign)
+    query = select(func.count()).select_from(joined)
     return int(conn.execute(query.where(*_of(wanted))).scalar_one())
 
 
@@ -270,6 +273,8 @@ def _of(wanted: Wanted) -> list[ColumnElement[bool]]:
     found = [chosen[wanted.which]]
     if wanted.topic is not None:
         found.append(topic.c.ref == wanted.topic)
+    if wanted.campaign is not None:
+        found.append(campaign.c.ref == wanted.campaign)
     if wanted.tag:
         tagged = select(conversation_tag.c.conversation).where(conversation_tag.c.tag == wanted.tag)
         found.append(conversation.c.id.in_(tagged))

@@ -40,7 +40,7 @@ def answer(ctx: Context, actor: Actor, ref: bytes, words: str, *, seen: str, clo
         _must_be_up_to_date(conn, ctx, row, seen, staff_id)
         person = find_by_id(conn, row.contact)
         assert person is not None  # noqa: S101  its conversation is held
-        facts = {"said": _lines(said), "can_reply": bool(ctx.settings.mail_in), "wrote": row.waiting or row.opened}
+        facts = {"said": _lines(said), "can_reply": bool(ctx.settings.mail_in)}
         body = {"template": TEMPLATE, "facts": facts}
         mail_id, mail_ref = queue_reply(conn, ctx, now, person, body, topic=row.topic)
         box = ContactKeys(ctx.keyring, conn).seal(row.contact, {"text": said})

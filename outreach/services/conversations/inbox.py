@@ -7,6 +7,7 @@ an entry; looking again within the hour is not another. Addresses are masked in 
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -122,14 +123,26 @@ class ConversationView:
     choices: tuple[Colleague, ...]
 
 
-def see_inbox(
-    ctx: Context, actor: Actor, which: str = "waiting", *, topic: str = "", tag: str = "", mark: str = "", page: int = 1
-) -> Inbox:
+@dataclass(frozen=True, kw_only=True)
+class Narrowed:
+    """What a list is narrowed to: hexadecimal refs, a tag, a mark; "" for anything."""
+
+    topic: str = ""
+    campaign: str = ""
+    tag: str = ""
+    mark: str = ""
+
+
+EVERYTHING = Narrowed()
+
+
+def see_inbox(ctx: Context, actor: Actor, which: str = "waiting", to: Narrowed = EVERYTHING, page: int = 1) -> Inbox:
     """A page of one tab, what waits longest first. Raises NotFoundError for a tab there is not."""
     staff_id = must_read(actor)
     if which not in TABS:
         raise NotFoundError("There is no such list of conversations.")
-    chosen = {"topic": _ref(topic), "tag": tag, "mark": mark if mark in set(Mark) else ""}
+    mark = to.mark if to.mark in set(Mark) else ""
+    chosen: dict[str, Any] = {"topic": _ref(to.topic), "campaign": _ref(to.campaign), "tag": to.tag, "mark": mark}
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
         wanted = store.Wanted(which=which, staff=staff_id, **chosen)

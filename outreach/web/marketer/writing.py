@@ -10,6 +10,7 @@ from outreach.domain.campaign import Segment, day_begins
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
 from outreach.services import campaign_content, campaign_pages, campaigns
 from outreach.services.campaign_pages import CampaignView
+from outreach.services.conversations.owing import see_owing
 from outreach.web import security
 from outreach.web.auth import current_actor, current_session, door
 from outreach.web.choices import languages
@@ -141,7 +142,8 @@ def _offer(form: AudienceForm, one: CampaignView) -> AudienceForm:
 def check(campaign: bytes) -> ResponseReturnValue:
     one = _see(campaign)
     result = campaign_pages.see_check(context(), current_actor(), campaign)
-    return render_template("marketer/check.html", campaign=one, check=result)
+    owing = see_owing(context(), current_actor(), campaign)
+    return render_template("marketer/check.html", campaign=one, check=result, owing=owing)
 
 
 @blueprint.get("/campaigns/<ref:campaign>/preview")
@@ -241,7 +243,8 @@ def schedule_now(campaign: bytes) -> ResponseReturnValue:
 
 def _schedule_page(one: CampaignView, form: ScheduleForm, status: int) -> tuple[str, int]:
     result = campaign_pages.see_check(context(), current_actor(), bytes.fromhex(one.ref))
-    return render_template("marketer/schedule.html", campaign=one, form=form, check=result), status
+    owing = see_owing(context(), current_actor(), bytes.fromhex(one.ref))
+    return render_template("marketer/schedule.html", campaign=one, form=form, check=result, owing=owing), status
 
 
 def _see(campaign: bytes) -> CampaignView:
