@@ -1,6 +1,7 @@
 """Whether one campaign mail may go to one person now: facts in, a typed decision with its reason out.
 
-Bars, then consent, then frequency, then the hour; the first that says no is the reason, and a missing fact is a no.
+Bars, then consent, then rest, then frequency, then the hour; the first that says no is the reason, and a missing fact
+is a no.
 The same rule stands as SQL in `store/decide.py`; a property test holds the two to the same answer.
 """
 
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from outreach.domain.frequency import Cap, Past, allows, gives_enough, quiet_until
+from outreach.domain.soft_opt_in import FOR_EVER
 
 
 class Reason(StrEnum):
@@ -25,6 +27,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     PAUSED = "paused"
     KIND = "kind"
+    RESTING = "resting"
     CAP_PROMISE = "cap_promise"
     CAP_OWN = "cap_own"
     CAP_TOTAL = "cap_total"
@@ -41,6 +44,7 @@ class Reason(StrEnum):
     CAP_INVITATIONS = "cap_invitations"
     INVITER_STOPPED = "inviter_stopped"
     INVITATION_ENDED = "invitation_ended"
+    CONVERSATION_ENDED = "conversation_ended"
 
 
 BARS = (
@@ -54,7 +58,9 @@ BARS = (
 )
 """Suppressions, strongest first: the order in which they are named."""
 
-GATES = frozenset({Reason.CAP_PROMISE, Reason.CAP_OWN, Reason.CAP_TOTAL, Reason.CAP_PROMOTIONAL, Reason.RATIO})
+GATES = frozenset(
+    {Reason.RESTING, Reason.CAP_PROMISE, Reason.CAP_OWN, Reason.CAP_TOTAL, Reason.CAP_PROMOTIONAL, Reason.RATIO}
+)
 """Reasons that time may lift: with "send later" the message waits instead."""
 
 ASKED_NOT_TO = frozenset(
@@ -73,7 +79,10 @@ ASKED_NOT_TO = frozenset(
 
 @dataclass(frozen=True)
 class Consented:
-    """A person's consent for the topic: its state and the promise in the text they agreed to."""
+    """A person's consent for the topic: its state and the promise in the text they agreed to.
+
+    `soft_from`: of the purchase or inquiry it stands on, where it is none (domain/soft_opt_in.py); UTC microseconds.
+    """
 
     state: str
     expires: int | None
@@ -81,6 +90,7 @@ class Consented:
     promise: Cap
     ratio_k: int
     own: Cap | None = None
+    soft_from: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,8 @@ class Facts:
 
     `ledger`: the mailbox's other messages that reserve or have used a place. `reserved`: when this message took its
     place, or now. `total`, `promotional`: the organisation's caps; `ceiling`: the total printed when they agreed.
+    `rest_until`: before it no campaign writes, as the mailbox could not take its mail several times in a row.
+    `too_old`: a purchase up to then carries no mail.
     """
 
     topic: int
@@ -105,6 +117,8 @@ class Facts:
     zone: str = "UTC"
     quiet_from: int = 0
     quiet_to: int = 0
+    too_old: int = FOR_EVER
+    rest_until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,10 +169,14 @@ def _unasked(facts: Facts, now: int) -> Reason | None:
         return Reason.WITHDRAWN
     if consent.state == "expired" or (consent.expires is not None and consent.expires <= now):
         return Reason.EXPIRED
+    if consent.soft_from is not None and consent.soft_from <= facts.too_old:
+        return Reason.EXPIRED
     if consent.state == "paused":
         return Reason.PAUSED
     if facts.kind not in consent.kinds:
         return Reason.KIND
+    if facts.rest_until is not None and facts.rest_until > now:
+        return Reason.RESTING
     return None
 
 

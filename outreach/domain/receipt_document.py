@@ -13,10 +13,9 @@ from typing import Any
 
 from outreach.domain.audit import HASH
 from outreach.domain.consent import LIVE, Event, State
-from outreach.domain.receipts import Controller, How, Inclusion, Receipt, Words
+from outreach.domain.receipts import VERSION, Controller, How, Inclusion, Receipt, Words
 from outreach.domain.signed_json import canonical
 
-VERSION = 1
 RECEIPT_SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#receipt"
 RECORD_SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#record"
 CONTEXT = {
@@ -35,13 +34,14 @@ _STATUS = {
     State.WITHDRAWN: "dpv:ConsentWithdrawn",
     State.EXPIRED: "dpv:ConsentExpired",
 }
+_SOFT_STATUS = "dpv:ConsentStatus"  # DPV has no term for the state of what nobody consented to
 _PURPOSES = {
     "promotional": "dpv:DirectMarketing",
     "informational": "dpv:CommunicationManagement",
     "service": "dpv:ServiceProvision",
 }
 _RIGHTS = ("A7-3", "A15", "A16", "A17", "A18", "A20", "A21", "A77")
-_BY_THE_CONTROLLER = frozenset({How.IMPORTED, How.STAFF, How.TIME})
+_BY_THE_CONTROLLER = frozenset({How.IMPORTED, How.PURCHASE, How.STAFF, How.TIME})
 
 
 def document(receipt: Receipt) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def document(receipt: Receipt) -> dict[str, Any]:
         "dpv:hasRecordOfActivity": _record(receipt, here),
         "outreach:logEntry": receipt.entry,
         "outreach:logOrigin": receipt.log,
-        "outreach:version": VERSION,
+        "outreach:version": receipt.version,
     }
 
 
@@ -74,7 +74,7 @@ def read_document(found: Mapping[str, Any]) -> Receipt:
         again = canonical(document(receipt))
     except (AttributeError, KeyError, IndexError, TypeError, ValueError):
         raise ValueError("not a receipt") from None
-    if again != canonical(unsigned):
+    if again != canonical(unsigned) or receipt.version not in range(1, VERSION + 1):
         raise ValueError("not a receipt as we write it")
     if told != (f"consent.{receipt.event}", receipt.subject, receipt.topic, receipt.at, receipt.id):
         raise ValueError("the log's entry in it is about something else")
@@ -120,6 +120,7 @@ def _micros(text: str) -> int:
 
 def _record(receipt: Receipt, here: str) -> dict[str, Any]:
     controller, place = receipt.controller, f"loc:{receipt.controller.country}"
+    rights = f"{receipt.site}/rights" if receipt.version > 1 else f"{receipt.site}/"
     storage: list[dict[str, Any]] = [{"@type": "dpv:StorageDuration", "dpv:hasDuration": f"P{receipt.retention_days}D"}]
     record: dict[str, Any] = {
         "@id": f"{here}#record-{receipt.id}",
@@ -134,12 +135,12 @@ def _record(receipt: Receipt, here: str) -> dict[str, Any]:
             "dpv:hasContact": controller.contact,
             "dpv:hasName": controller.name,
         },
-        "dpv:hasLegalBasis": {"@id": "dpv:Consent"},
+        "dpv:hasLegalBasis": {"@id": "dpv:LegitimateInterestOfController" if receipt.is_soft else "dpv:Consent"},
         "dpv:hasProcess": _process(receipt, storage),
         "dpv:hasConsentStatus": _status(receipt),
-        "dpv:hasConsentControl": {"@type": "dpv:WithdrawConsent", "dpv:isExercisedAt": f"{receipt.site}/"},
+        "dpv:hasConsentControl": {"@type": "dpv:WithdrawConsent", "dpv:isExercisedAt": rights},
         "dpv:hasRight": [
-            {"@type": ["dpv:DataSubjectRight", f"eu-gdpr:{right}"], "dpv:isExercisedAt": f"{receipt.site}/"}
+            {"@type": ["dpv:DataSubjectRight", f"eu-gdpr:{right}"], "dpv:isExercisedAt": rights}
             for right in _RIGHTS
         ],
     }
@@ -197,7 +198,7 @@ def _status(receipt: Receipt) -> dict[str, Any]:
     renewed = receipt.event == Event.CONFIRMED and receipt.before in LIVE | {State.EXPIRED}
     by = "dpv:DataController" if receipt.how in _BY_THE_CONTROLLER else "dpv:DataSubject"
     status: dict[str, Any] = {
-        "@type": "dpv:RenewedConsentGiven" if renewed else _STATUS[receipt.state],
+        "@type": _SOFT_STATUS if receipt.is_soft else "dpv:RenewedConsentGiven" if renewed else _STATUS[receipt.state],
         "dpv:hasIndicationMethod": receipt.how.value,
         "dpv:isIndicatedAtTime": instant(receipt.at),
         "dpv:isIndicatedBy": {"@id": by},
@@ -244,6 +245,8 @@ def _read(found: Mapping[str, Any]) -> Receipt:
         paused_until=_micros(until) if until else None,
         log=found["outreach:logOrigin"],
         entry=found["outreach:logEntry"],
+        is_soft=record["dpv:hasLegalBasis"]["@id"] != "dpv:Consent",
+        version=found["outreach:version"],
     )
 
 

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from outreach.domain.actors import OWNER
 from outreach.domain.audit import leaf_hash, verify_inclusion
-from outreach.domain.consent import LIVE, Event, State
+from outreach.domain.consent import GIVING, LIVE, Event, State
+
+VERSION = 2
+"""Of the document; see `Receipt`."""
 
 EVENTS = frozenset(Event) - {Event.REQUESTED, Event.DECLINED, Event.LAPSED}
 """Events that grant, change or withdraw a consent. The others are about a question whose answer was not yes."""
@@ -21,11 +25,13 @@ class How(StrEnum):
 
     CONFIRMED = "double-opt-in"  # asked for, then confirmed by the press of a button
     IMPORTED = "import"  # evidence brought from another system
+    PURCHASE = "purchase"  # a purchase or an inquiry, with its evidence: no consent
     LINK = "link-in-a-mail"
     UNDO = "undo"  # within the hour, in the browser that acted
     STAFF = "staff"  # told to somebody who works there
     TIME = "time"  # a consent's or a pause's end
     COMPLAINT = "complaint"
+    ROOM = "fresh-link"  # by the owner, in their own room, behind a link just mailed to their address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +71,8 @@ class Receipt:
     """What a receipt says. Instants are UTC microseconds; `id` (the event's), `subject`, `topic`: hexadecimal refs.
 
     `own`: the person's own lower cap (n, seconds); `site`: where its keys are published; `log`: the log's name;
-    `entry`: the entry about the event, exactly as hashed.
+    `entry`: the entry about the event, exactly as hashed. `is_soft`: it stood on a purchase, held to the promise of
+    `words`. `version`: of the document; in the first, rights were exercised at the site, not at their own page.
     """
 
     site: str
@@ -87,6 +94,8 @@ class Receipt:
     paused_until: int | None
     log: str
     entry: str
+    is_soft: bool = False
+    version: int = VERSION
 
     @property
     def title(self) -> str:
@@ -110,8 +119,11 @@ class Inclusion:
 def how(event: Event, actor: str) -> How:
     """What an event rests on. `actor`: as the log names who acted."""
     named = {Event.CONFIRMED: How.CONFIRMED, Event.IMPORTED: How.IMPORTED, Event.COMPLAINED: How.COMPLAINT}
+    named |= {Event.SOFT: How.PURCHASE}
     if event in named:
         return named[event]
+    if actor == OWNER.name:
+        return How.ROOM
     if actor == "engine":
         return How.TIME
     if actor.startswith("staff:") or actor == "console":
@@ -126,6 +138,7 @@ class Standing:
     own: tuple[int, int] | None = None
     paused_until: int | None = None
     expires: int | None = None
+    is_soft: bool = False
 
 
 def standing(told: Sequence[tuple[Event, Mapping[str, Any]]]) -> Standing:
@@ -133,10 +146,12 @@ def standing(told: Sequence[tuple[Event, Mapping[str, Any]]]) -> Standing:
     own: tuple[int, int] | None = None
     until: int | None = None
     expires: int | None = None
+    is_soft = False
     for event, body in told:
         if event in {Event.LIMITED, Event.UNLIMITED}:
             own = (body["own"][0], body["own"][1]) if body.get("own") else None
-        if event in {Event.CONFIRMED, Event.IMPORTED}:
+        if event in GIVING:
+            is_soft = event == Event.SOFT
             own = own if body["from"] in LIVE else None
             expires = body.get("expires")
         if event == Event.PAUSED:
@@ -146,4 +161,6 @@ def standing(told: Sequence[tuple[Event, Mapping[str, Any]]]) -> Standing:
         if event == Event.EXPIRED:
             expires = None
     state = told[-1][1]["to"] if told else State.NONE
-    return Standing(own, until if state == State.PAUSED else None, expires) if state in LIVE else Standing()
+    if state not in LIVE:
+        return Standing(is_soft=is_soft)
+    return Standing(own, until if state == State.PAUSED else None, expires, is_soft)

@@ -3,8 +3,8 @@
 A confirmation's is an open request; an invitation's, its inviter's own act and the rule of `domain/invitation.py`; that
 of a notice about a topic, a consent its reader still lives by (any: the link it brings stops everything too), or their
 own press, where it is a receipt; about an invitation, the connection it led to; about a person's request under the law,
-that request, whatever is barred (GDPR 12(3)); every other goes to a working member of staff, or a member who wants to
-be told.
+that request, whatever is barred (GDPR 12(3)); that of an answer, the conversation its reader wrote in, whatever they
+agreed to, unless a bar stands; every other goes to a working member of staff, or a member who wants to be told.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,10 @@ from sqlalchemy import Connection, bindparam, text
 
 from outreach.domain.eligibility import Defer, Withhold
 from outreach.domain.invitation import decide
+from outreach.domain.policies import Name
+from outreach.domain.soft_opt_in import too_old
 from outreach.services.invitation_rule import ended_by_time
-from outreach.store import invitation_facts
+from outreach.store import invitation_facts, policies
 from outreach.store.messages import Settled
 
 
@@ -35,9 +37,9 @@ _SYSTEM = text(
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'deceased'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'deceased'
       WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM rights_mail r WHERE r.message = x.id) THEN NULL
-      WHEN x.origin <> 'confirmation' AND x.topic IS NULL AND x.invitation IS NULL
+      WHEN x.origin NOT IN ('confirmation', 'reply') AND x.topic IS NULL AND x.invitation IS NULL
         AND EXISTS (SELECT 1 FROM staff f WHERE f.contact = c.id AND f.disabled IS NULL) THEN NULL
-      WHEN x.origin <> 'confirmation' AND x.topic IS NULL AND x.invitation IS NULL
+      WHEN x.origin NOT IN ('confirmation', 'reply') AND x.topic IS NULL AND x.invitation IS NULL
         AND NOT (x.origin = 'notice' AND EXISTS (SELECT 1 FROM member m WHERE m.contact = c.id AND m.closed IS NULL
           AND m.notify = 1)) THEN 'staff_ended'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'never'
@@ -50,6 +52,11 @@ _SYSTEM = text(
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'imported'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'bounce'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'bounce'
+      WHEN x.origin = 'reply' AND EXISTS (SELECT 1 FROM conversation_post a
+        JOIN conversation v ON v.id = a.conversation AND v.contact = c.id
+        JOIN conversation_post p ON p.conversation = v.id AND p.kind = 'theirs'
+        WHERE a.message = x.id AND a.kind = 'answer') THEN NULL
+      WHEN x.origin = 'reply' THEN 'conversation_ended'
       WHEN x.origin = 'notice' AND x.invitation IS NOT NULL AND EXISTS (SELECT 1 FROM invitation i
         JOIN connection n ON n.invitation = i.id AND n.ended IS NULL AND c.id IN (n.low, n.high)
         WHERE i.id = x.invitation AND i.answer = 'accepted') THEN NULL
@@ -57,7 +64,8 @@ _SYSTEM = text(
       WHEN x.origin = 'notice' AND x.topic IS NULL THEN NULL
       WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM receipt_mail r WHERE r.message = x.id) THEN NULL
       WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM consent cs WHERE cs.contact = c.id
-        AND cs.state IN ('granted', 'paused') AND (cs.expires IS NULL OR cs.expires > :now)) THEN NULL
+        AND cs.state IN ('granted', 'paused') AND (cs.expires IS NULL OR cs.expires > :now)
+        AND (cs.soft_from IS NULL OR cs.soft_from > :too_old)) THEN NULL
       WHEN x.origin = 'notice' THEN 'no_consent'
       WHEN f.id IS NULL OR f.answered IS NOT NULL OR f.expires <= :now THEN 'request_ended'
     END AS reason
@@ -71,7 +79,10 @@ _SYSTEM = text(
 def judge_system(conn: Connection, now: int, ids: Sequence[int]) -> Based:
     """Confirmations, notices and tests."""
     based = Based()
-    for row in conn.execute(_SYSTEM, {"ids": list(ids), "now": now}) if ids else ():
+    if not ids:
+        return based
+    oldest = too_old(policies.value_at(conn, Name.SOFT_OPT_IN, now), now)
+    for row in conn.execute(_SYSTEM, {"ids": list(ids), "now": now, "too_old": oldest}):
         if row.reason is None:
             based.ready.append(row.id)
         else:

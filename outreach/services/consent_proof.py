@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from outreach.domain.actors import Actor, Role
+from outreach.domain.consent import GIVING
 from outreach.domain.errors import NotFoundError
 from outreach.services.contact_history import (
     ConsentView,
@@ -28,7 +29,7 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.organisation import controller
 from outreach.store.schema.people import contact
 
-_ACTS = frozenset({"confirmed", "imported"})
+_ACTS = frozenset(map(str, GIVING))
 
 
 @dataclass(frozen=True, kw_only=True)

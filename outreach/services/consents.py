@@ -9,8 +9,10 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import Row
 
 from outreach.domain.actors import Actor
-from outreach.domain.consent import Event, State, transition
+from outreach.domain.consent import GIVING, LIVE, Event, State, transition
+from outreach.domain.errors import ConflictError
 from outreach.domain.policies import Name
+from outreach.domain.soft_opt_in import Soft
 from outreach.services.context import Context
 from outreach.store import consents as store
 from outreach.store import policies
@@ -18,10 +20,8 @@ from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 
 _DAY = 86_400_000_000
-_ALWAYS_WRITTEN = frozenset({Event.CONFIRMED, Event.PAUSED, Event.LIMITED, Event.UNLIMITED})
+_ALWAYS_WRITTEN = frozenset({Event.CONFIRMED, Event.SOFT, Event.PAUSED, Event.LIMITED, Event.UNLIMITED})
 """Events that carry something new even where the state stays what it was."""
-_GIVING = frozenset({Event.CONFIRMED, Event.IMPORTED})
-"""Events by which a consent is given, under the promise of a text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Change:
     """One event for one person and topic. `contact`, `topic`, `text`: inside ids; instants in UTC microseconds.
 
     `agreed`: when an imported consent was given, from which it expires. `before`: the state to restore.
-    `own`: (n, seconds) of the person's own cap, for LIMITED and UNLIMITED.
+    `own`: (n, seconds) of the person's own cap, for LIMITED and UNLIMITED. `soft`: what it stands on, for SOFT.
     """
 
     contact: int
@@ -42,6 +42,7 @@ class Change:
     agreed: int | None = None
     before: State | None = None
     own: tuple[int, int] | None = None
+    soft: Soft | None = None
 
 
 def apply_event(
@@ -92,7 +93,7 @@ def apply_changes(
     topics = store.topics(conn, (change.topic for change in changes))
     keys = keys or ContactKeys(ctx.keyring, conn)
     keys.load(refs)
-    longest = _longest_life(conn, now) if any(change.event in _GIVING for change in changes) else None
+    longest = _longest_life(conn, now) if any(change.event in GIVING for change in changes) else None
     steps = [
         _Step(change, rows.get((change.contact, change.topic)), texts, topics[change.topic], longest)
         for change in changes
@@ -117,6 +118,9 @@ def _longest_life(conn: Connection, now: int) -> int | None:
     return most
 
 
+_HELD = LIVE | {State.EXPIRED}
+
+
 class _Step:
     """One change against the row it meets."""
 
@@ -134,6 +138,10 @@ class _Step:
         self.after = transition(self.before, change.event, change.before)
         self.text = texts[change.text] if change.text is not None else None
         self.is_written = self.before != self.after or change.event in _ALWAYS_WRITTEN
+        if (change.event == Event.SOFT) != (change.soft is not None):
+            raise ValueError("a soft opt-in stands on something, and nothing else does")
+        if change.event == Event.SOFT and row is not None and row.soft_from is None and self.before in _HELD:
+            raise ConflictError("A purchase takes the place of no consent. Nothing was changed.")
 
     def columns(self, now: int) -> dict[str, Any]:
         """What the consent row becomes."""
@@ -148,7 +156,7 @@ class _Step:
                 values["paused_until"] = change.paused_until
         elif self.after == State.GRANTED:
             values["paused_until"] = None
-        if change.event in _GIVING:
+        if change.event in GIVING:
             values |= self._promise(now)
         elif self.row is None:
             values |= {"text": None if self.text is None else self.text.id}
@@ -168,15 +176,18 @@ class _Step:
             "ratio_k": self.text.ratio_k,
             "kinds": self.text.kinds,
             "expires": self._expires(now),
+            "soft_from": self.change.soft.at if self.change.soft else None,
         }
         if self.before not in {State.GRANTED, State.PAUSED}:
             values |= {"own_n": None, "own_window": None}
         return values
 
     def _expires(self, now: int) -> int | None:
-        days = min((one for one in (self.topic.expires_days, self.longest_days) if one is not None), default=None)
-        agreed = now if self.change.agreed is None else self.change.agreed
-        return None if days is None else agreed + days * _DAY
+        soft = self.change.soft
+        began = soft.at if soft else now if self.change.agreed is None else self.change.agreed
+        lives = (self.topic.expires_days, self.longest_days)
+        ends = [began + days * _DAY for days in lives if days is not None]
+        return min(ends + [soft.ends] if soft else ends, default=None)
 
     def event(self, now: int, keys: ContactKeys) -> dict[str, Any]:
         """The append-only event."""
@@ -220,6 +231,9 @@ class _Step:
             return {"own": None if change.own is None else list(change.own)}
         if change.event == Event.PAUSED:
             return {"until": change.paused_until}
-        if change.event in {Event.CONFIRMED, Event.IMPORTED} and self._expires(now) is not None:
+        if change.soft is not None:
+            ground = {"ground": str(change.soft.ground), "dated": change.soft.at}
+            return {**ground, "expires": self._expires(now)}
+        if change.event in GIVING and self._expires(now) is not None:
             return {"expires": self._expires(now)}
         return {}

@@ -57,7 +57,9 @@ class TextView:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsentView:
-    """Where the person stands with a topic. `own`: their own cap (n, seconds); instants in UTC microseconds."""
+    """Where the person stands with a topic. `own`: their own cap (n, seconds); `soft_from`: of the
+    purchase it stands on, where nobody agreed; instants in UTC microseconds.
+    """
 
     topic: bytes
     topic_name: str
@@ -67,6 +69,7 @@ class ConsentView:
     paused_until: int | None
     own: tuple[int, int] | None
     text: TextView | None
+    soft_from: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,6 +272,7 @@ def _consents(conn: Connection, contact_id: int) -> Iterator[ConsentView]:
             paused_until=row.paused_until,
             own=None if row.own_n is None else (row.own_n, row.own_window),
             text=_text(row),
+            soft_from=row.soft_from,
         )
 
 

@@ -8,21 +8,24 @@ from sqlalchemy.engine import Row
 
 from outreach.domain.actors import ENGINE, Actor
 from outreach.domain.consent import Event
+from outreach.domain.policies import Name
+from outreach.domain.soft_opt_in import too_old
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
-from outreach.store import consents, leaving, requests
+from outreach.store import consents, leaving, policies, requests
 from outreach.store.audit import Entry, record
 from outreach.store.planning import take_planners_turn
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent
 
 _SLICE = 500
+_SOFT_SLICES = 20
 _LOOK = 5_000
 _LOOK_TIME = 20_000_000
 
 
 def expire(ctx: Context) -> int:
-    """End what is past its time, at most 500 of each. Returns how many consents, pauses, requests and people ended."""
-    ended = _end_consents(ctx) + _end_pauses(ctx) + _end_requests(ctx) + _forget_refused(ctx)
+    """End what is past its time, some of each. Returns how many consents, pauses, requests and people ended."""
+    ended = _end_consents(ctx) + _end_soft(ctx) + _end_pauses(ctx) + _end_requests(ctx) + _forget_refused(ctx)
     return ended + _end_retention(ctx) + _purge(ctx)
 
 
@@ -51,6 +54,26 @@ def _end_consents(ctx: Context) -> int:
         )
 
     return _apply(ctx, due, Event.EXPIRED, "the consent's time is over")
+
+
+def _end_soft(ctx: Context) -> int:
+    """What stands on a purchase that carries no mail any more: too long ago, or an officer allows none."""
+    with ctx.db.reading() as conn:
+        value = policies.value_at(conn, Name.SOFT_OPT_IN, ctx.db.now(conn))
+
+    def due(now: int) -> Select[Any]:
+        stands = literal_column("consent.state IN ('granted', 'paused')")  # literal, as in the index
+        return select(consent.c.contact, consent.c.topic, consent.c.text).where(
+            consent.c.soft_from <= too_old(value, now), stands
+        )
+
+    act = "the purchase is too long ago" if value["on"] else "mail after a purchase was switched off"
+    ended = 0
+    for _ in range(_SOFT_SLICES):
+        ended += (slice_ended := _apply(ctx, due, Event.EXPIRED, act))
+        if slice_ended < _SLICE:
+            break
+    return ended
 
 
 def _end_pauses(ctx: Context) -> int:
@@ -87,7 +110,9 @@ def _locked(conn: Connection, query: Select[Any]) -> Sequence[Row[Any]]:
 def _end_requests(ctx: Context) -> int:
     def due(now: int) -> Select[Any]:
         return select(confirmation.c.contact, confirmation.c.id).where(
-            confirmation.c.answered.is_(None), confirmation.c.expires <= now
+            confirmation.c.answered.is_(None),
+            confirmation.c.expires <= now,
+            confirmation.c.about != "renewal",  # services/re_permission.py ends those, and what they are about
         )
 
     with ctx.db.reading() as conn:

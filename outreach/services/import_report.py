@@ -14,11 +14,12 @@ class Report:
     """What would happen, or what happened.
 
     `refused`: reason → the first 50 row numbers, in the order they were met; `refusals`: reason → how many rows.
-    `refused_bars`: rows of the other file that hold no address.
+    `refused_bars`: rows of the other file that hold no address. `soft`: how many of `granted` stand on a purchase.
     """
 
     rows: int = 0
     granted: int = 0
+    soft: int = 0
     new_people: int = 0
     barred: int = 0
     refused: dict[Refusal, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -42,6 +43,7 @@ class Report:
         return {
             "rows": self.rows,
             "granted": self.granted,
+            "soft": self.soft,
             "barred": self.barred,
             "refused": {why.name.lower(): count for why, count in self.refusals.items()},
         }
@@ -52,6 +54,7 @@ class Report:
         lines = [
             f"rows read: {self.rows:,}",
             f"consents {would}granted: {self.granted:,}, people new to us: {self.new_people:,}",
+            *([f"of them on a purchase or an inquiry: {self.soft:,}"] if self.soft else []),
             f"addresses barred: {self.barred:,}, rows that are no address: {self.refused_bars:,}",
         ]
         for why, count, numbers in self.reasons():

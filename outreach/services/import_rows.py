@@ -18,10 +18,12 @@ from zoneinfo import available_timezones
 
 from outreach.domain import addresses
 from outreach.domain.errors import InvalidInputError
+from outreach.domain.soft_opt_in import Ground
 
 MOST_ROWS = 2_000_000
 _NEEDED = ("address", "topic", "source", "time", "text")
-_KNOWN = (*_NEEDED, "locale", "timezone")
+_SOFT = ("basis", "bought", "objecting", "similar")
+_KNOWN = (*_NEEDED, *_SOFT, "locale", "timezone")
 _LONGEST_FIELD = 2_000
 
 
@@ -36,13 +38,31 @@ class Refusal(StrEnum):
     TWICE = "the same person and topic stand further up in this file"
     BARRED = "the address is barred"
     ASKED_NOT_TO = "the person withdrew from this topic"
-    ALREADY = "the person agreed to this topic already"
+    ALREADY = "the person gets this topic already"
     EXPIRED = "the consent would be over by now"
+    NO_BASIS = "the basis is none we know: consent, purchase or inquiry"
+    NO_PURCHASE = "of the purchase, source, time, what was bought, or how objecting was offered is missing"
+    NOT_SIMILAR = "the row does not say that the topic is about our own similar products"
+    NOT_ALLOWED = "mail after a purchase is not switched on"
+
+
+@dataclass(frozen=True)
+class Bought:
+    """The evidence of a soft opt-in (ePrivacy 13(2)): what was bought or asked about, and the words that offered to object
+    when the address was taken.
+    """
+
+    ground: Ground
+    what: str
+    objecting: str
 
 
 @dataclass(frozen=True)
 class Given:
-    """A row with evidence. `topic`: slug; `given`: when the person agreed, UTC microseconds."""
+    """A row with evidence. `topic`: slug; `given`: when the person agreed, UTC microseconds.
+
+    `bought`: what the mail stands on where nobody agreed; then `given` is when they bought or asked.
+    """
 
     number: int
     address: addresses.Address = field(repr=False)
@@ -53,6 +73,7 @@ class Given:
     locale: str
     timezone: str
     fields: Mapping[str, str] = field(repr=False)
+    bought: Bought | None = None
 
 
 @dataclass(frozen=True)
@@ -78,33 +99,51 @@ def read_people(
     """The rows of people; `locale` and `timezone` where a row names none. Raises InvalidInputError (field "rows")."""
     zones = available_timezones()
     for number, row in _rows(file, "rows", _NEEDED):
-        address = _address(row["address"])
+        address, given = _address(row["address"]), _instant(row["time"])
+        bought = _bought(row)
+        zone = row.get("timezone") or timezone
         if address is None:
             yield Refused(number, Refusal.WRONG_ADDRESS)
-            continue
-        if not row["source"] or not row["time"] or not row["text"]:
-            yield Refused(number, Refusal.NO_EVIDENCE)
-            continue
-        given = _instant(row["time"])
-        if given is None or given > now:
+        elif isinstance(bought, Refusal):
+            yield Refused(number, bought)
+        elif not (row["source"] and row["time"] and (row["text"] or bought)):
+            yield Refused(number, Refusal.NO_PURCHASE if bought else Refusal.NO_EVIDENCE)
+        elif given is None or given > now:
             yield Refused(number, Refusal.WRONG_TIME)
-            continue
-        zone = row.get("timezone") or timezone
-        if zone not in zones:
+        elif zone not in zones:
             yield Refused(number, Refusal.WRONG_ZONE)
-            continue
-        tongue = row.get("locale", "").replace("_", "-").split("-")[0].lower()
-        yield Given(
-            number,
-            address,
-            row["topic"],
-            row["source"],
-            given,
-            row["text"],
-            tongue if tongue in locales else locale,
-            zone,
-            {name: value for name, value in row.items() if name not in _KNOWN and value},
-        )
+        else:
+            yield Given(
+                number,
+                address,
+                row["topic"],
+                row["source"],
+                given,
+                row["text"],
+                _tongue(row, locale, locales),
+                zone,
+                {name: value for name, value in row.items() if name not in _KNOWN and value},
+                bought,
+            )
+
+
+def _tongue(row: Mapping[str, str], locale: str, locales: tuple[str, ...]) -> str:
+    tongue = row.get("locale", "").replace("_", "-").split("-")[0].lower()
+    return tongue if tongue in locales else locale
+
+
+def _bought(row: Mapping[str, str]) -> Bought | Refusal | None:
+    """What a row stands on where it is no consent; None for a consent."""
+    basis = row.get("basis", "").lower()
+    if basis in {"", "consent"}:
+        return None
+    if basis not in set(Ground):
+        return Refusal.NO_BASIS
+    if not row.get("bought") or not row.get("objecting"):
+        return Refusal.NO_PURCHASE
+    if row.get("similar", "").lower() != "yes":
+        return Refusal.NOT_SIMILAR
+    return Bought(Ground(basis), row["bought"], row["objecting"])
 
 
 def read_bars(file: BinaryIO) -> Iterator[Barred | Refused]:

@@ -15,12 +15,14 @@ from sqlalchemy.engine import Row
 
 from outreach.domain.actors import Actor
 from outreach.domain.consent import Event, State
+from outreach.domain.policies import Name
+from outreach.domain.soft_opt_in import Soft, stands_on, too_old
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.services.import_report import Report
 from outreach.services.import_rows import Barred, Given, Refusal, Refused, read_bars, read_people
 from outreach.services.public_text import House, preferred_locales, read_house
-from outreach.store import consents, suppressions
+from outreach.store import consents, policies, suppressions
 from outreach.store.boxes import ContactKeys
 from outreach.store.newcomers import Newcomer, add_contacts, find_all
 from outreach.translations import LOCALES
@@ -70,6 +72,7 @@ class Intake:
         with ctx.db.reading() as conn:
             self.now = ctx.db.now(conn)
             self.house: House = read_house(conn)
+            self.soft = policies.value_at(conn, Name.SOFT_OPT_IN, self.now)
             topics = consents.open_topics(conn)
             self.texts = consents.all_texts(conn, [topic.id for topic in topics])
         self.topics: dict[str, Row[Any]] = {topic.slug: topic for topic in topics}
@@ -165,12 +168,20 @@ class Intake:
         topic = self.topics.get(row.topic)
         if topic is None:
             return Refusal.NO_TOPIC
+        if row.bought and not self.soft["on"]:
+            return Refusal.NOT_ALLOWED
         if topic.expires_days is not None and row.given + topic.expires_days * _DAY <= self.now:
+            return Refusal.EXPIRED
+        soft = self._soft(row)
+        if soft is not None and (soft.ends <= self.now or soft.at <= too_old(self.soft, self.now)):
             return Refusal.EXPIRED
         address_key = self._address_key(row)
         if not self.seen[topic.id].add(address_key):
             return Refusal.TWICE
         return Arrival(row, topic, address_key, self._mailbox_key(row))
+
+    def _soft(self, row: Given) -> Soft | None:
+        return stands_on(self.soft, row.bought.ground, row.given) if row.bought else None
 
     def _address_key(self, row: Given | Barred) -> bytes:
         return self.ctx.keyring.blind("address", row.address.exact)
@@ -191,10 +202,10 @@ class Intake:
 
     def _judge(self, conn: Connection, arrivals: Sequence[Arrival], ids: Mapping[bytes, int]) -> list[Arrival]:
         """Those who may be granted as things stand; the others are counted by reason."""
-        states = {(held.contact, held.topic): held.state for held in consents.held(conn, ids.values())}
+        known = {(held.contact, held.topic): held for held in consents.held(conn, ids.values())}
         good = []
         for one in arrivals:
-            why = _STANDS.get(states.get((ids.get(one.address_key, 0), one.topic.id), "none"))
+            why = _refused(one.row, known.get((ids.get(one.address_key, 0), one.topic.id)))
             if why is None:
                 good.append(one)
             else:
@@ -203,26 +214,26 @@ class Intake:
 
     def _count(self, good: Sequence[Arrival], known: Iterable[bytes]) -> None:
         self.report.granted += len(good)
+        self.report.soft += sum(one.row.bought is not None for one in good)
         fresh = {one.address_key for one in good}.difference(known)
         self.report.new_people += sum(self.new_people.add(key) for key in fresh)
 
     def _change(self, one: Arrival, contact_id: int) -> Change:
         row, text = one.row, self._text(one)
+        evidence: dict[str, Any] = {"source": row.source, "given": row.given}
+        if row.bought is None:
+            evidence |= {"wording": row.text, "is_our_text": text.wording == row.text}
+        else:
+            evidence |= {"ground": str(row.bought.ground), "bought": row.bought.what}
+            evidence |= {"objecting": row.bought.objecting, "similar": "own similar products"}
         return Change(
             contact=contact_id,
             topic=one.topic.id,
-            event=Event.IMPORTED,
+            event=Event.SOFT if row.bought else Event.IMPORTED,
             text=text.id,
             agreed=row.given,
-            evidence={
-                "source": row.source,
-                "given": row.given,
-                "wording": row.text,
-                "is_our_text": text.wording == row.text,
-                "import": self.digest,
-                "row": row.number,
-                "actor": self.actor.name,
-            },
+            soft=self._soft(row),
+            evidence={**evidence, "import": self.digest, "row": row.number, "actor": self.actor.name},
         )
 
     def _text(self, one: Arrival) -> Row[Any]:
@@ -238,6 +249,14 @@ class Intake:
                 key=lambda text: (text.cap_n / text.cap_window, rank.get(text.locale, 9), -text.version),
             )
         return self.chosen[case]
+
+
+def _refused(row: Given, held: consents.Held | None) -> Refusal | None:
+    """Why a row brings this person nothing. A later purchase takes the place of an earlier one, and of no consent."""
+    if held is None:
+        return None
+    is_renewed = row.bought is not None and held.soft_from is not None and held.soft_from < row.given
+    return None if is_renewed and held.state != State.WITHDRAWN else _STANDS.get(held.state)
 
 
 def _slices(rows: Iterable[T]) -> Iterator[list[T]]:

@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from outreach.domain.consent import LIVE, Event, State, transition
+from outreach.domain.consent import GIVING, LIVE, Event, State, transition
 from outreach.domain.errors import ConflictError
 from outreach.domain.message import FINAL
 from outreach.services.findings import Findings
 from outreach.store import audit_replay
 
+_GIVING = frozenset(f"consent.{event}" for event in GIVING)
 _PASSING = frozenset({"deferred", "unknown"})
 """Outcomes after which a message may still come to another."""
 
@@ -104,7 +105,7 @@ def _follow(row: Any, body: dict[str, Any], known: _Range, findings: Findings) -
     if not _allowed(row.kind.partition(".")[2], before, after):
         findings.add(f"{row.kind} cannot lead from {before} to {after}", row.position)
     standing.state, standing.entry = after, row.position
-    if row.kind in {"consent.confirmed", "consent.imported"}:
+    if row.kind in _GIVING:
         standing.text = body.get("text")
     try:
         known.events[bytes.fromhex(str(body.get("event")))] = (row, body)

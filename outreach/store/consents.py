@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, text, update
 from sqlalchemy.engine import Row
 
+from outreach.domain.consent import GIVING
 from outreach.domain.policies import Name, caps_of
 from outreach.store import policies
 from outreach.store.bulk import among, bound, insert_rows
@@ -16,7 +17,7 @@ from outreach.store.schema.people import contact, mailbox
 
 @dataclass(frozen=True)
 class Held:
-    """A consent row as it stands. Instants in UTC microseconds."""
+    """A consent row as it stands. Instants in UTC microseconds. `soft_from`: of the purchase it stands on, if on one."""
 
     contact: int
     topic: int
@@ -25,6 +26,7 @@ class Held:
     text: int | None
     paused_until: int | None
     own: tuple[int, int] | None
+    soft_from: int | None = None
 
 
 def lock_contacts(conn: Connection, contacts: Iterable[int]) -> dict[int, bytes]:
@@ -50,11 +52,12 @@ def held(conn: Connection, contacts: Collection[int], topics: Collection[int] | 
         consent.c.paused_until,
         consent.c.own_n,
         consent.c.own_window,
+        consent.c.soft_from,
     ).where(text(among(conn, "consent.contact")))
     if topics is not None:
         query = query.where(consent.c.topic.in_(list(topics)))
     return [
-        Held(*row[:6], own=None if row.own_n is None else (row.own_n, row.own_window))
+        Held(*row[:6], None if row.own_n is None else (row.own_n, row.own_window), row.soft_from)
         for row in conn.execute(query.order_by(consent.c.contact, consent.c.topic), {"ids": bound(conn, contacts)})
     ]
 
@@ -107,7 +110,7 @@ def agreement(conn: Connection, contact_id: int, topic_id: int, *, before: int) 
         .where(
             consent_event.c.contact == contact_id,
             consent_event.c.topic == topic_id,
-            consent_event.c.event.in_(["confirmed", "imported"]),
+            consent_event.c.event.in_(GIVING),
             consent_event.c.at <= before,
         )
         .order_by(consent_event.c.id.desc())

@@ -14,6 +14,7 @@ from outreach.domain.eligibility import BARS, GATES
 from outreach.domain.frequency import SECOND, Cap
 from outreach.domain.message import COUNTED
 from outreach.domain.policies import CAPS, Name, caps_of
+from outreach.domain.soft_opt_in import FOR_EVER, too_old
 from outreach.store import policies
 
 GATE_LIST = ", ".join(f"'{reason}'" for reason in sorted(GATES))
@@ -23,10 +24,11 @@ _PROMOTIONAL = "(m.kind = 'promotional' OR m.origin = 'invitation')"
 _OF_TOPIC = "(m.topic = k.topic AND m.origin = 'campaign')"
 
 _PERSON = """
-  c.id AS contact, c.mailbox, c.provider, c.timezone AS zone, c.address_key, mb.mailbox_key,
+  c.id AS contact, c.mailbox, c.provider, c.timezone AS zone, c.address_key,
   COALESCE(c.quiet_from, {quiet_from}) AS quiet_from, COALESCE(c.quiet_to, {quiet_to}) AS quiet_to,
-  ck.contact AS has_key, c.own_total_n, c.own_total_window, c.ceiling_n, c.ceiling_window,
-  cs.state AS consent_state, cs.expires, cs.kinds, cs.cap_n, cs.cap_window, cs.own_n, cs.own_window, cs.ratio_k"""
+  ck.contact AS has_key, c.rest_until, c.own_total_n, c.own_total_window, c.ceiling_n, c.ceiling_window,
+  cs.state AS consent_state, cs.expires, cs.kinds, cs.cap_n, cs.cap_window, cs.own_n, cs.own_window, cs.ratio_k,
+  cs.soft_from"""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Candidates:
     suspect: str
 
 
+_MAILBOX_KEY = "(SELECT mb.mailbox_key FROM mailbox mb WHERE mb.id = k.mailbox)"
 _LIVE = "FROM suppression s WHERE s.lifted IS NULL AND s.key"
 
 AUDIENCE = Candidates(
@@ -46,10 +49,8 @@ AUDIENCE = Candidates(
   cs.topic, CAST(:kind AS TEXT) AS kind, CAST(0 AS BIGINT) AS self, CAST(:now + 1 AS BIGINT) AS reserved
 FROM contact c
 JOIN consent cs ON cs.contact = c.id AND cs.topic = :topic
-JOIN mailbox mb ON mb.id = c.mailbox
 LEFT JOIN contact_key ck ON ck.contact = c.id
-WHERE cs.state NOT IN ('none', 'pending') AND c.mailbox > :after AND c.mailbox <= :upto
-  AND mb.id > :after AND mb.id <= :upto {segment}""",
+WHERE cs.state NOT IN ('none', 'pending') AND c.mailbox > :after AND c.mailbox <= :upto {segment}""",
     # The whole slice against the bars at once, in this order, before anybody is looked at.
     "k.contact IN (SELECT b.id FROM contact b CROSS JOIN suppression s "
     "WHERE b.mailbox > :after AND b.mailbox <= :upto AND s.lifted IS NULL AND s.key = b.address_key) "
@@ -65,11 +66,10 @@ MESSAGES = Candidates(
   x.topic, x.kind, x.id AS self, x.planned AS reserved
 FROM message x
 JOIN contact c ON c.id = x.contact
-JOIN mailbox mb ON mb.id = c.mailbox
 LEFT JOIN contact_key ck ON ck.contact = c.id
 LEFT JOIN consent cs ON cs.contact = x.contact AND cs.topic = x.topic
 WHERE {chosen}""",
-    f"EXISTS (SELECT 1 {_LIVE} = k.address_key) OR EXISTS (SELECT 1 {_LIVE} = k.mailbox_key)",
+    f"EXISTS (SELECT 1 {_LIVE} = k.address_key) OR EXISTS (SELECT 1 {_LIVE} = {_MAILBOX_KEY})",
 )
 """Candidates that are messages already; `chosen` is a condition on `x`."""
 
@@ -87,7 +87,8 @@ class Rule:
     """The policy of one moment, ready to be put into SQL. Quiet hours in minutes after local midnight.
 
     `ratio`: informational mails before each promotional one, where a text promises fewer. `is_settling`: caps began of
-    which the surplus is still to be withheld; until then nothing planned may be judged again.
+    which the surplus is still to be withheld; until then nothing planned may be judged again. `too_old`: a purchase up to
+    then carries no mail.
     """
 
     caps: Caps
@@ -95,12 +96,13 @@ class Rule:
     quiet_to: int
     ratio: int = 0
     is_settling: bool = False
+    too_old: int = FOR_EVER
 
     def judged(self, candidates: Candidates, **parts: str) -> str:
         """A query for (contact, mailbox, provider, topic, kind, self, zone, quiet_from, quiet_to, reason).
 
         `reason` is null where the mail may go as soon as the person's quiet hours allow. Parameters are those of
-        `candidates`, and `now`, UTC microseconds.
+        `candidates`, `now` (UTC microseconds) and this rule's `too_old`.
         """
         chosen = candidates.query.format(quiet_from=self.quiet_from, quiet_to=self.quiet_to, **parts)
         return f"""SELECT k.contact, k.mailbox, k.provider, k.topic, k.kind, k.self, k.zone, k.quiet_from, k.quiet_to,
@@ -120,7 +122,7 @@ FROM ({chosen}) k"""
         used |= {f"promo{i}": _counts(_PROMOTIONAL, one.window) for i, one in enumerate(self.caps.promotional)}
         columns = ", ".join(f"{count} AS {name}" for name, count in used.items())
         return f"""(SELECT {self._limits()}
-    FROM (SELECT {columns}, {_LAST_OFFER} AS last_offer FROM message m
+    FROM (SELECT {columns}, {_LAST_OFFER} AS last_offer, {_LAST_GIVEN} AS last_given FROM message m
       WHERE m.mailbox = k.mailbox AND m.id <> k.self AND m.state IN ({_COUNTED_LIST})) l)"""
 
     def _limits(self) -> str:
@@ -141,26 +143,31 @@ FROM ({chosen}) k"""
         least = (
             f"CASE WHEN k.ratio_k < {self.ratio} THEN {self.ratio} ELSE k.ratio_k END" if self.ratio else "k.ratio_k"
         )
-        whens.append(f"WHEN k.kind = 'promotional' AND {least} > 0 AND {_GIVEN} < {least} THEN 'ratio'")
+        # Where one is enough, or none was given, the pass over the mailbox has said so already.
+        too_few = f"COALESCE(l.last_given, 0) <= COALESCE(l.last_offer, 0) OR ({least} > 1 AND {_GIVEN} < {least})"
+        whens.append(f"WHEN k.kind = 'promotional' AND {least} > 0 AND ({too_few}) THEN 'ratio'")
         return "CASE " + "\n      ".join(whens) + " END"
 
 
 _RANKS = " ".join(f"WHEN '{bar}' THEN {rank}" for rank, bar in enumerate(BARS))
 _NAMES = " ".join(f"WHEN {rank} THEN '{bar}'" for rank, bar in enumerate(BARS))
 _BARRED = f"""(SELECT CASE MIN(CASE s.kind {_RANKS} END) {_NAMES} END
-    {_LIVE} IN (k.address_key, k.mailbox_key))"""
+    {_LIVE} IN (k.address_key, {_MAILBOX_KEY}))"""
 
 _UNASKED = """CASE
     WHEN k.consent_state IS NULL OR k.consent_state NOT IN ('granted', 'withdrawn', 'expired', 'paused')
       OR k.cap_n IS NULL OR k.cap_window IS NULL OR k.kinds IS NULL OR k.ratio_k IS NULL THEN 'no_consent'
     WHEN k.consent_state = 'withdrawn' THEN 'withdrawn'
-    WHEN k.consent_state = 'expired' OR k.expires <= :now THEN 'expired'
+    WHEN k.consent_state = 'expired' OR k.expires <= :now OR k.soft_from <= :too_old THEN 'expired'
     WHEN k.consent_state = 'paused' THEN 'paused'
-    WHEN ',' || k.kinds || ',' NOT LIKE '%,' || k.kind || ',%' THEN 'kind' END"""
+    WHEN ',' || k.kinds || ',' NOT LIKE '%,' || k.kind || ',%' THEN 'kind'
+    WHEN k.rest_until > :now THEN 'resting' END"""
 
 _LAST_OFFER = f"""MAX(m.planned) FILTER (WHERE {_OF_TOPIC} AND m.kind = 'promotional' AND m.planned < k.reserved)"""
-_GIVEN = f"""(SELECT COUNT(*) FROM message m WHERE m.mailbox = k.mailbox AND m.id <> k.self AND {_OF_TOPIC}
-        AND m.kind = 'informational' AND m.state = 'sent' AND m.counted > COALESCE(l.last_offer, 0))"""
+_GIFT = f"{_OF_TOPIC} AND m.kind = 'informational' AND m.state = 'sent'"
+_LAST_GIVEN = f"MAX(m.counted) FILTER (WHERE {_GIFT})"
+_GIVEN = f"""(SELECT COUNT(*) FROM message m WHERE m.mailbox = k.mailbox AND m.id <> k.self AND {_GIFT}
+        AND m.counted > COALESCE(l.last_offer, 0))"""
 
 
 def _counts(which: str, window: str | int) -> str:
@@ -172,7 +179,7 @@ def _counts(which: str, window: str | int) -> str:
     return f"COUNT(*) FILTER (WHERE {is_set}(m.counted IS NULL OR m.counted > {opened}) AND {which})"
 
 
-_READ = (*CAPS, Name.QUIET_HOURS, Name.GIVE_RATIO)
+_READ = (*CAPS, Name.QUIET_HOURS, Name.GIVE_RATIO, Name.SOFT_OPT_IN)
 
 
 def load_rule(connection: Connection, now: int) -> Rule:
@@ -187,4 +194,5 @@ def load_rule(connection: Connection, now: int) -> Rule:
         quiet["to"],
         values[Name.GIVE_RATIO]["least"],
         any(one is not None and one.begun is None for name, one in held.items() if name in CAPS),
+        too_old(values[Name.SOFT_OPT_IN], now),
     )

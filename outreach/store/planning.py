@@ -88,7 +88,7 @@ WHERE 1 = 1 ORDER BY v.mailbox"""
 def _verdict(rule: Rule, plan: Mapping[str, Any], after: int, upto: int) -> tuple[str, dict[str, Any]]:
     """(the CTEs up to `verdict`, their parameters): an audience judged, one contact of each mailbox at most."""
     segment, params = segment_sql(plan["segment"])
-    params |= {"topic": plan["topic"], "kind": plan["kind"], "after": after, "upto": upto}
+    params |= {"topic": plan["topic"], "kind": plan["kind"], "after": after, "upto": upto, "too_old": rule.too_old}
     eligible = f"(reason IS NULL OR reason IN ({GATE_LIST}))"
     sql = f"""judged AS MATERIALIZED ({rule.judged(AUDIENCE, segment=segment)}),
 verdict AS (
@@ -163,7 +163,7 @@ def judge_messages(connection: Connection, rule: Rule, ids: Sequence[int], now: 
     """The rule for campaign messages that exist already, not counting each against itself."""
     judged = rule.judged(MESSAGES, chosen=among(connection, "x.id"))
     query = text(f"SELECT self, reason, kind, zone, quiet_from, quiet_to FROM ({judged}) j")
-    rows = connection.execute(query, {"now": now, "ids": bound(connection, ids)}).all()
+    rows = connection.execute(query, {"now": now, "too_old": rule.too_old, "ids": bound(connection, ids)}).all()
     ends = _Ends(now)
     return [
         Judged(one, now if reason else ends[kind, zone, start, end], reason)

@@ -595,6 +595,7 @@ NEXT = {  # for each event, the state after it from each of STATES; "-": it cann
     "restored": "- - - - live -",
     "expired": "none pending expired expired withdrawn expired",
     "imported": "granted granted - - - -",
+    "soft": "granted granted granted paused - granted",
     "complained": "withdrawn withdrawn withdrawn withdrawn withdrawn withdrawn",
 }
 AFTER = {(event, state): to for event, row in NEXT.items() for state, to in zip(STATES, row.split(), strict=True)}
@@ -685,7 +686,7 @@ class Story:
             self._report.add("story", f"consent.{event} cannot lead from {before} to {after}", position)
         if after != known.state:
             known.was, known.state, known.since = known.state, after, entry["at"]
-        if event in {"confirmed", "imported"}:
+        if event in {"confirmed", "imported", "soft"}:
             text = self._texts.get(str(body.get("text")))
             known.promise = (*text, entry["at"]) if text else None
 

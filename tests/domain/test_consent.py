@@ -41,6 +41,11 @@ def test_an_import_revives_nobody(state: State) -> None:
         transition(state, Event.IMPORTED)
 
 
+def test_a_purchase_revives_nobody_who_objected() -> None:
+    with pytest.raises(ConflictError):
+        transition(State.WITHDRAWN, Event.SOFT)
+
+
 @given(STATES, STATES)
 def test_undo_restores_only_what_a_withdrawal_ended(state: State, before: State) -> None:
     if state == State.WITHDRAWN and before in LIVE:
@@ -57,7 +62,7 @@ def test_only_a_live_consent_can_be_paused_resumed_or_limited(state: State, even
 
 
 class Life(RuleBasedStateMachine):
-    """One consent through any history. `agreed` is what a witness would say: has the owner a live yes?"""
+    """One consent through any history. `agreed` is what a witness would say: has the owner a live yes, or bought?"""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,8 +113,16 @@ class Life(RuleBasedStateMachine):
         self._do(Event.IMPORTED)
         self.agreed = True
 
+    @precondition(lambda self: self.state != State.WITHDRAWN)
+    @rule()
+    def they_buy_something(self) -> None:
+        was = self.state
+        self._do(Event.SOFT)
+        assert self.state == (State.PAUSED if was == State.PAUSED else State.GRANTED)
+        self.agreed = True
+
     @invariant()
-    def a_live_consent_is_the_owners_own_yes(self) -> None:
+    def what_is_live_is_the_owners_own_yes_or_purchase(self) -> None:
         assert (self.state in LIVE) == self.agreed
 
 

@@ -26,6 +26,7 @@ from outreach.domain.signed_json import canonical
 TERMS = {
     "dpv": {
         *("CommunicationManagement", "Consent", "ConsentExpired", "ConsentGiven", "ConsentNotice", "ConsentReceipt"),
+        *("ConsentStatus", "LegitimateInterestOfController"),
         *("ConsentRecord", "ConsentWithdrawn", "DataController", "DataSubject", "DataSubjectRight", "DirectMarketing"),
         *("Process", "RenewedConsentGiven", "ServiceProvision", "StorageDuration", "StorageLocation"),
         *("WithdrawConsent", "hasAddress", "hasConsentControl", "hasConsentStatus", "hasContact", "hasDataController"),
@@ -104,6 +105,8 @@ receipts = st.builds(
     paused_until=st.none() | instants,
     log=texts,
     entry=st.just(""),
+    is_soft=st.booleans(),
+    version=st.integers(1, 2),
 ).map(about)
 
 
@@ -127,6 +130,18 @@ def test_a_document_says_all_of_a_receipt_and_nothing_else(receipt: Receipt) -> 
     assert read_document(made) == receipt
     assert read_document({**made, "proof": [{}]}) == receipt
     assert read_document(json.loads(canonical(made))) == receipt
+
+
+@given(receipts)
+def test_receipts_of_the_first_version_are_read_as_they_were_written(receipt: Receipt) -> None:
+    """Copies that people keep: rights were exercised at the site then, at their own page now."""
+    places = {
+        version: {node["dpv:isExercisedAt"] for node in nodes(document(replace(receipt, version=version))) if "dpv:isExercisedAt" in node}
+        for version in (1, 2)
+    }
+    assert places == {1: {"https://mail.example.org/"}, 2: {"https://mail.example.org/rights"}}
+    with pytest.raises(ValueError, match="as we write it"):
+        read_document(document(replace(receipt, version=3)))
 
 
 @given(receipts)
@@ -200,6 +215,7 @@ def test_a_document_without_a_list_of_proofs_has_none(proof: Any) -> None:
     [
         (Event.CONFIRMED, "recipient", How.CONFIRMED),
         (Event.IMPORTED, "staff:00", How.IMPORTED),
+        (Event.SOFT, "staff:00", How.PURCHASE),
         (Event.WITHDRAWN, "recipient", How.LINK),
         (Event.WITHDRAWN, "staff:00", How.STAFF),
         (Event.WITHDRAWN, "console", How.STAFF),
@@ -250,6 +266,9 @@ LOWERED = told(Event.LIMITED, GRANTED, GRANTED, own=[1, 604_800])
             Standing(None, None, 99),
         ),
         ([BEGAN, told(Event.EXPIRED, GRANTED, State.EXPIRED)], Standing()),
+        ([told(Event.SOFT, State.NONE, GRANTED, expires=9)], Standing(None, None, 9, is_soft=True)),
+        ([told(Event.SOFT, State.NONE, GRANTED), told(Event.WITHDRAWN, GRANTED, WITHDRAWN)], Standing(is_soft=True)),
+        ([told(Event.SOFT, State.NONE, GRANTED), told(Event.CONFIRMED, GRANTED, GRANTED)], Standing()),
     ],
 )
 def test_what_stands_follows_from_the_entries(events: list[Any], expected: Standing) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, update
 from outreach.domain.eligibility import BARS, Consented, Defer, Facts, Withhold, decide
 from outreach.domain.frequency import SECOND, Cap, Past
 from outreach.domain.policies import Name, of_caps
+from outreach.domain.soft_opt_in import FOR_EVER, too_old
 from outreach.services.context import Context
 from outreach.store.decide import load_rule
 from outreach.store.planning import forecast, judge_messages
@@ -24,6 +25,7 @@ from tests.factories import World
 
 NOW = 1_800_000_000 * SECOND
 DAY = 86_400
+OLDEST = too_old({"on": True, "months": 6}, NOW)
 ZONES = ("UTC", "Asia/Kolkata", "America/New_York")
 KINDS = ("promotional", "informational", "service")
 
@@ -72,6 +74,7 @@ class Generated:
     ceiling: Cap | None
     zone: str
     quiet: tuple[int, int]
+    soft_from: int | None
     rest_until: int | None
     ledger: tuple[Told, ...] = field(default=())
 
@@ -97,6 +100,7 @@ people = st.builds(
     ceiling=mostly(None, st.none() | caps),
     zone=st.sampled_from(ZONES),
     quiet=mostly((0, 0), st.sampled_from([(1260, 480), (60, 1380)])),
+    soft_from=mostly(None, st.sampled_from([OLDEST - 1, OLDEST, OLDEST + 1])),
     rest_until=mostly(None, st.sampled_from([NOW - 1, NOW, NOW + 1])),
     ledger=st.lists(told(), max_size=6).map(tuple),
 )
@@ -139,7 +143,7 @@ class Bench:
             self._row(conn, suppression, key=key, scope="address", kind=bar, lift="officer", since=0, lifted=1)
         self._row(
             conn, consent, contact=number, topic=self.topic, state=one.state, since=0, expires=one.expires,
-            text=self.text, ratio_k=one.ratio_k, kinds=",".join(sorted(one.kinds)),
+            text=self.text, ratio_k=one.ratio_k, kinds=",".join(sorted(one.kinds)), soft_from=one.soft_from,
             **_cap("cap", one.promise), **_cap("own", one.own),
         )  # fmt: skip
         for past in one.ledger:
@@ -156,7 +160,13 @@ class Bench:
         conn.execute(insert(table).values(**values))
 
     def facts(
-        self, one: Generated, kind: str, total: tuple[Cap, ...], promotional: tuple[Cap, ...], least: int
+        self,
+        one: Generated,
+        kind: str,
+        total: tuple[Cap, ...],
+        promotional: tuple[Cap, ...],
+        least: int,
+        is_soft: bool,
     ) -> Facts:
         counted = {"planned", "attempted", "sent", "unknown"}
         ledger = tuple(
@@ -167,10 +177,11 @@ class Bench:
         return Facts(
             topic=self.topic, kind=kind, has_key=one.has_key, bars=one.bars,
             consent=Consented(
-                one.state or "none", one.expires, one.kinds, one.promise, max(one.ratio_k, least), one.own
+                one.state or "none", one.expires, one.kinds, one.promise, max(one.ratio_k, least), one.own, one.soft_from
             ),
             ledger=ledger, reserved=NOW + 1, total=total, promotional=promotional, ceiling=one.ceiling,
             own_total=one.own_total, zone=one.zone, quiet_from=one.quiet[0], quiet_to=one.quiet[1],
+            too_old=OLDEST if is_soft else FOR_EVER,
             rest_until=one.rest_until,
         )  # fmt: skip
 
@@ -182,6 +193,7 @@ class Bench:
     total=st.lists(roomy, min_size=1, max_size=2).map(tuple),
     promotional=few_caps,
     least=st.sampled_from((0, 0, 1, 3)),
+    is_soft=st.sampled_from((True, True, False)),
 )
 def test_sql_and_python_give_the_same_reason(
     world: World,
@@ -190,6 +202,7 @@ def test_sql_and_python_give_the_same_reason(
     total: tuple[Cap, ...],
     promotional: tuple[Cap, ...],
     least: int,
+    is_soft: bool,
 ) -> None:
     bench = Bench(world)
     with bench.ctx.db.transaction() as conn:
@@ -199,11 +212,13 @@ def test_sql_and_python_give_the_same_reason(
             value = of_caps(*((limit.n, limit.window) for limit in some))
             put(conn, 0, name, value, reason="test", author="test", begun=0)
         put(conn, 0, Name.GIVE_RATIO, {"least": least}, reason="test", author="test", begun=0)
+        allowed = {"on": is_soft, "months": 6}
+        put(conn, 0, Name.SOFT_OPT_IN, allowed, reason="test", author="test", begun=0)
         expected: dict[int, tuple[str, int]] = {}
         selves: dict[int, int] = {}
         for one in crowd:
             person, _ = bench.put(conn, one)
-            decision = decide(bench.facts(one, kind, total, promotional, least), NOW)
+            decision = decide(bench.facts(one, kind, total, promotional, least, is_soft), NOW)
             due = decision.until if isinstance(decision, Defer) else NOW
             expected[person] = (decision.reason, 0) if isinstance(decision, Withhold) else ("", due)
             selves[_candidate(conn, bench, person, kind)] = person

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from outreach.domain.actors import Actor, Role
+from outreach.domain.consent import GIVING
 from outreach.domain.errors import InvalidInputError, NotFoundError
 from outreach.domain.frequency import SECOND
 from outreach.domain.policies import CAPS, caps_of
@@ -24,12 +25,16 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import consent_text, topic
 from outreach.store.schema.people import contact, mailbox
 
+_GIVING = frozenset(f"consent.{event}" for event in GIVING)
 WEEK, MONTH = 7 * 86_400 * SECOND, 30 * 86_400 * SECOND
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsentThen:
-    """A consent as it stood. `wording`: the text agreed to, empty where none was; `cap`: its promise (n, seconds)."""
+    """A consent as it stood. `wording`: the text agreed to, empty where none was; `cap`: its promise (n, seconds).
+
+    `soft_from`: of the purchase it stood on, where it was none, but held to the promise of the text.
+    """
 
     topic: bytes
     topic_name: str
@@ -39,6 +44,7 @@ class ConsentThen:
     version: int | None
     cap: tuple[int, int] | None
     entry: int
+    soft_from: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,12 +138,12 @@ def _consents(conn: Connection, rows: Iterable[Any]) -> list[ConsentThen]:
             continue
         body = json.loads(row.body)
         one = standing.setdefault(row.topic, {"state": "none", "text": None})
-        if body.get("to") != one["state"] or row.kind in {"consent.confirmed", "consent.imported"}:
+        if body.get("to") != one["state"] or row.kind in _GIVING:
             one["since"] = row.at
         one["state"], one["entry"] = str(body.get("to")), row.id
         one.setdefault("since", row.at)
-        if row.kind in {"consent.confirmed", "consent.imported"}:
-            one["text"] = body.get("text")
+        if row.kind in _GIVING:
+            one["text"], one["soft_from"] = body.get("text"), body.get("dated")
     names = {
         row.ref: row.name for row in conn.execute(select(topic.c.ref, topic.c.name).where(topic.c.ref.in_(standing)))
     }
@@ -155,6 +161,7 @@ def _consent(ref: bytes, name: str, one: dict[str, Any], words: Any | None) -> C
         version=words.version if words else None,
         cap=(words.cap_n, words.cap_window) if words else None,
         entry=one["entry"],
+        soft_from=one.get("soft_from"),
     )
 
 

@@ -15,7 +15,7 @@ from outreach.services.withdraw import find_mail
 from outreach.store import consents, requests
 from outreach.store import receipts as store
 
-_BY_ITSELF = frozenset({Event.EXPIRED, Event.IMPORTED})
+_BY_ITSELF = frozenset({Event.EXPIRED, Event.IMPORTED, Event.SOFT})
 
 
 @dataclass(frozen=True)

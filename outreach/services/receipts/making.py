@@ -85,6 +85,7 @@ def _receipt(conn: Connection, ctx: Context, row: Row[Any]) -> tuple[Receipt, in
         paused_until=standing.paused_until,
         log=ctx.keyring.audit_name,
         entry=stored_bytes(entry).decode(),
+        is_soft=standing.is_soft,
     )
     return receipt, entry.id
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from outreach.domain.actors import ENGINE, Actor, Role
-from outreach.domain.consent import LIVE
+from outreach.domain.consent import GIVING, LIVE
 from outreach.domain.errors import NotFoundError
 from outreach.domain.policies import Name
 from outreach.services.context import Context
@@ -48,7 +48,7 @@ def kept_until(conn: Connection, contact_id: int, now: int) -> int | None:
     for the days its topic sets and the policy of retention allows.
     """
     agreed = select(consent_event.c.topic).where(
-        consent_event.c.contact == contact_id, consent_event.c.event.in_(["confirmed", "imported"])
+        consent_event.c.contact == contact_id, consent_event.c.event.in_(GIVING)
     )
     query = (
         select(topic.c.retention_days, consent.c.state, consent.c.since)

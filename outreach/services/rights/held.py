@@ -50,6 +50,7 @@ INSTANTS = frozenset(
         "settled",
         "shown",
         "since",
+        "stands_on_purchase_of",
         "suspended",
         "until",
     }
@@ -107,6 +108,7 @@ def consents_of(conn: Connection, contact_id: int) -> list[Facts]:
             "since": row.since,
             "expires": row.expires,
             "paused_until": row.paused_until,
+            "stands_on_purchase_of": row.soft_from,
             "own_limit": _cap(row.own_n, row.own_window),
             "kept_days_after_it_ends": row.retention_days,
             "text": _text(row),
