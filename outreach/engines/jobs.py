@@ -30,6 +30,7 @@ from outreach.services.officer.figures import count_log
 from outreach.services.policies.approvals import settle_due
 from outreach.services.policies.notices import tell
 from outreach.services.policies.starts import begin_due as begin_policies
+from outreach.services.re_permission import renew_consents
 from outreach.services.requests import process_requests
 from outreach.services.rights.rounds import look_after_rights, process_rights_requests
 from outreach.services.scanners import forget_touches
@@ -68,6 +69,7 @@ def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Jo
         Job("finish", lambda: finish_campaigns(ctx), 1),
         Job("sweep-cancelled", lambda: sweep_cancelled(ctx), 1),
         Job("expire", lambda: expire(ctx), 20),
+        Job("renew", lambda: renew_consents(ctx), 20),
         Job("expire-invitations", lambda: expire_invitations(ctx), 20),
         Job("expire-connects", lambda: expire_requests(ctx), 20),
         Job("rights", lambda: look_after_rights(ctx), 20),

@@ -1,6 +1,7 @@
 """The second decision about what no campaign sends: each such message needs a live basis of its own kind (promise 3).
 
-A confirmation's is an open request; an invitation's, its inviter's own act and the rule of `domain/invitation.py`; that
+A confirmation's is an open request, that of the question whether a consent shall go on, besides, that
+consent and the rule of campaigns; an invitation's, its inviter's own act and the rule of `domain/invitation.py`; that
 of a notice about a topic, a consent its reader still lives by (any: the link it brings stops everything too), or their
 own press, where it is a receipt; about an invitation, the connection it led to; about a person's request under the law,
 that request, whatever is barred (GDPR 12(3)); that of an answer, the conversation its reader wrote in, whatever they
@@ -12,13 +13,16 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, text
 
-from outreach.domain.eligibility import Defer, Withhold
+from outreach.domain.eligibility import Defer, Reason, Withhold
 from outreach.domain.invitation import decide
 from outreach.domain.policies import Name
 from outreach.domain.soft_opt_in import too_old
 from outreach.services.invitation_rule import ended_by_time
+from outreach.services.re_permission import ABOUT, is_on
 from outreach.store import invitation_facts, policies
+from outreach.store.decide import load_rule
 from outreach.store.messages import Settled
+from outreach.store.planning import judge_messages
 
 
 @dataclass
@@ -32,7 +36,7 @@ class Based:
 
 _SYSTEM = text(
     """
-    SELECT x.id, CASE
+    SELECT x.id, f.about, CASE
       WHEN ck.contact IS NULL THEN 'erased'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'deceased'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'deceased'
@@ -79,15 +83,33 @@ _SYSTEM = text(
 def judge_system(conn: Connection, now: int, ids: Sequence[int]) -> Based:
     """Confirmations, notices and tests."""
     based = Based()
+    renewals: list[int] = []
     if not ids:
         return based
     oldest = too_old(policies.value_at(conn, Name.SOFT_OPT_IN, now), now)
     for row in conn.execute(_SYSTEM, {"ids": list(ids), "now": now, "too_old": oldest}):
-        if row.reason is None:
-            based.ready.append(row.id)
-        else:
+        if row.reason is not None:
             based.withheld.append(Settled(row.id, "withheld", row.reason))
+        elif row.about == ABOUT:
+            renewals.append(row.id)
+        else:
+            based.ready.append(row.id)
+    _judge_renewals(conn, now, renewals, based)
     return based
+
+
+def _judge_renewals(conn: Connection, now: int, ids: Sequence[int], based: Based) -> None:
+    """Questions whether a consent shall go on: while an officer lets us ask, and by the rule of campaigns' mail."""
+    if not ids or (rule := load_rule(conn, now)).is_settling:
+        return
+    wanted = is_on(conn, now)
+    for judged in judge_messages(conn, rule, ids, now):
+        if judged.reason is not None or not wanted:
+            based.withheld.append(Settled(judged.id, "withheld", judged.reason or Reason.REQUEST_ENDED))
+        elif judged.due > now:
+            based.deferred.append((judged.id, judged.due))
+        else:
+            based.ready.append(judged.id)
 
 
 def judge_invitations(conn: Connection, now: int, ids: Sequence[int]) -> Based:

@@ -21,7 +21,7 @@ from outreach.mail.footer import Footer
 from outreach.mail.transport import Outcome, Parcel, Result
 from outreach.services.campaign_content import reader_fields
 from outreach.services.context import Context
-from outreach.services.invitation_mail import Words, links_of, write_connect, write_invitation
+from outreach.services.invitation_mail import Words, day, links_of, write_connect, write_invitation
 from outreach.services.public_text import House, read_house
 from outreach.services.scanners import hidden_url
 from outreach.services.senders import key_files
@@ -199,7 +199,7 @@ def _write_other(desk: _Others, row: Row[Any]) -> tuple[str, Parcel]:
         sender, address, message_id(row.ref, brand.from_domain), desk.now, stop_url=stop_url, returns=returns
     )
     data = compose(envelope, filled)
-    if row.origin == "confirmation" and row.about == "topics":
+    if row.origin == "confirmation" and row.about != "account":
         shown = {"subject": filled.subject, "text": filled.text, "html": filled.html, "at": desk.now}
         desk.evidence[row.id] = desk.keys.seal(row.contact, shown | {"sha256": hashlib.sha256(data).hexdigest()})
     mail_from = sender.address if returns is None else returns.mail_from
@@ -224,13 +224,7 @@ def _contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, st
         facts = {"url": url, "minutes": ACCOUNT_MINUTES, "is_new": row.account is None}
         return _system_words(desk, row, brand, "account", row.confirmation_locale, facts), ""
     if row.origin == "confirmation":
-        token = desk.ctx.tokens.issue(Purpose.CONFIRM, row.confirmation_ref, desk.now)
-        facts = {
-            "topics": desk.asked[row.confirmation],
-            "confirm_url": f"{desk.ctx.settings.public_url}/confirm/{token}",
-            "hidden_url": hidden_url(desk.ctx, row.confirmation_ref, desk.now),
-        }
-        return _system_words(desk, row, brand, "confirmation", row.confirmation_locale, facts), _stop_url(desk, row)
+        return _question(desk, row, brand)
     body = desk.keys.facts(row.contact, row.body_box)
     fields = desk.keys.facts(row.contact, row.fields_box)
     facts = {"name": fields.get("name", ""), **body["facts"]}
@@ -238,6 +232,21 @@ def _contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, st
         facts["url"] = f"{desk.ctx.settings.public_url}/password/{facts['token']}"
     stop_url = _stop_url(desk, row) if row.sender is not None and row.invitation is None else ""
     return _system_words(desk, row, brand, body["template"], row.locale, facts), stop_url
+
+
+def _question(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, str]:
+    """A mail that asks for a yes: to what somebody typed the address for, or whether a consent shall go on."""
+    token = desk.ctx.tokens.issue(Purpose.CONFIRM, row.confirmation_ref, desk.now)
+    stop_url = _stop_url(desk, row)
+    facts: dict[str, Any] = {
+        "topics": desk.asked[row.confirmation],
+        "confirm_url": f"{desk.ctx.settings.public_url}/confirm/{token}",
+        "hidden_url": hidden_url(desk.ctx, row.confirmation_ref, desk.now),
+    }
+    if row.about == "renewal":
+        facts |= {"stop_url": stop_url, "ends": day(row.ends, desk.house, row.confirmation_locale)}
+        return _system_words(desk, row, brand, "go-on", row.confirmation_locale, facts), stop_url
+    return _system_words(desk, row, brand, "confirmation", row.confirmation_locale, facts), stop_url
 
 
 def _why_url(desk: _Others, row: Row[Any]) -> str:

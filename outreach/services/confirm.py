@@ -13,7 +13,7 @@ from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
 from outreach.domain.actors import RECIPIENT
-from outreach.domain.consent import Event
+from outreach.domain.consent import LIVE, Event
 from outreach.domain.errors import InvalidInputError, TokenExpiredError
 from outreach.domain.tokens import Purpose, Token
 from outreach.services.consents import Change, apply_changes
@@ -26,6 +26,9 @@ from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.people import contact
 
+_ASKED = frozenset({"topics", "renewal"})
+"""What the confirmations are about that this page asks; an account has its own."""
+
 
 @dataclass(frozen=True)
 class Client:
@@ -37,7 +40,10 @@ class Client:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmationView:
-    """What the page shows. `answer`: empty while open, else confirmed, declined or never; `requested`: microseconds."""
+    """What the page shows. `answer`: empty while open, else confirmed, declined or never; `requested`: microseconds.
+
+    `about`: topics somebody asked for, or the renewal of a consent that else ends at `ends`.
+    """
 
     house: House
     locale: str
@@ -46,6 +52,8 @@ class ConfirmationView:
     topics: tuple[Promise, ...]
     masked: str
     ceiling: tuple[int, int]
+    about: str = "topics"
+    ends: int = 0
     answer: str = ""
     granted: tuple[Promise, ...] = ()
 
@@ -108,11 +116,22 @@ def never(ctx: Context, token: str) -> Answered:
 
 
 def close_declined(conn: Connection, ctx: Context, now: int, question: Row[Any]) -> None:
-    """Answer an open question with no, inside the caller's transaction. A stranger is erased when its time is over."""
+    """Answer an open question with no, inside the caller's transaction. A stranger is erased when its time is over.
+
+    No to the question whether a consent shall go on ends it.
+    """
     asked = requests.asked_topics(conn, question.id)
-    changes = [Change(contact=question.contact, topic=topic, event=Event.DECLINED) for topic in asked]
+    if question.about == "renewal":
+        changes = [_end(row) for row in consents.held(conn, [question.contact], asked) if row.state in LIVE]
+    else:
+        changes = [Change(contact=question.contact, topic=topic, event=Event.DECLINED) for topic in asked]
     apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
     _close(conn, now, question, "declined", ())
+
+
+def _end(row: consents.Held) -> Change:
+    told = {"act": "pressed “No” when asked whether it shall go on"}
+    return Change(contact=row.contact, topic=row.topic, event=Event.WITHDRAWN, text=row.text, evidence=told)
 
 
 def bar_forever(conn: Connection, ctx: Context, now: int, contact_id: int, *, reason: str) -> None:
@@ -157,7 +176,7 @@ def _question(conn: Connection, read: Token, now: int, *, lock: bool = False) ->
     if found is not None and lock:
         consents.lock_contacts(conn, [found.contact])
         found = requests.confirmation_by_ref(conn, read.ref, lock=True)
-    if found is None or found.about != "topics" or found.answer == "expired":
+    if found is None or found.about not in _ASKED or found.answer == "expired":
         raise TokenExpiredError("This link is past its time. Nothing was changed; sign up again to get a fresh one.")
     if found.answered is None and found.expires <= now:
         raise TokenExpiredError("This link is past its time. Nothing was changed; sign up again to get a fresh one.")
@@ -187,6 +206,8 @@ def _view(conn: Connection, ctx: Context, question: Row[Any]) -> ConfirmationVie
         topics=tuple(promises.values()),
         masked=addresses.mask(exact) if exact else "",
         ceiling=consents.total_ceiling(conn, ctx.db.now(conn)),
+        about=question.about,
+        ends=question.expires,
         answer=question.answer or "",
         granted=tuple(promises[topic] for topic, row in asked.items() if row.granted),
     )

@@ -34,6 +34,12 @@ def queue_confirmation(conn: Connection, now: int, person: Person, confirmation_
     )
 
 
+def queue_renewal(conn: Connection, now: int, person: Person, confirmation_id: int, *, topic: int, due: int) -> bytes:
+    """Plan the one mail that asks whether a consent shall go on; it stands in the ledger with promotions. Its ref."""
+    about = {"confirmation": confirmation_id, "topic": topic}
+    return _queue(conn, now, person, origin="confirmation", kind="promotional", lane=NOTICE_LANE, due=due, **about)
+
+
 def queue_notice(
     conn: Connection,
     ctx: Context,

@@ -34,6 +34,7 @@ LOWER_CAPS = {"lower": (1, 7 * 86_400), "lower-month": (1, 30 * 86_400)}
 
 _DAY = 86_400_000_000
 WAYS = ("one-click", "page", "everything", *LOWER_CAPS, "pause")
+_STOPS = frozenset({"one-click", "page", "everything", "mail"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Pur
         mail = find_mail(conn, read.ref)
         if mail is None:  # for ever: nothing is held, so nothing is sent
             return Withdrawn(standing=standing(conn, None), changed=0)
-        if mail.invitation is not None and how in {"one-click", "page", "everything"}:
+        if mail.invitation is not None and how in _STOPS:
             return _never_again(conn, ctx, now, mail)
         changed = _reduce(conn, ctx, now, mail, how, client)
         undo = ctx.tokens.issue(Purpose.UNDO, mail.ref, now) if changed and how != "one-click" else None
@@ -130,7 +131,8 @@ def _reduce(conn: Connection, ctx: Context, now: int, mail: Mail, how: str, clie
     changes = [_with_memory(change, before[change.topic]) for change in changes]
     if changes:
         apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
-    _answer_no(conn, ctx, now, mail, everything=how == "everything")
+    if how in _STOPS:  # less, or later, is no answer to what a mail asks
+        _answer_no(conn, ctx, now, mail, everything=how == "everything")
     return len(changes)
 
 

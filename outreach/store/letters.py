@@ -36,7 +36,8 @@ _OTHERS = text(
     """
     SELECT x.id, x.ref, x.origin, x.contact, x.confirmation, x.body_box, c.code, c.locale, c.provider, c.address_box,
       c.fields_box, COALESCE(t.sender, ot.sender) AS sender, f.ref AS confirmation_ref, f.locale AS confirmation_locale,
-      f.about, am.id AS account, i.ref AS invitation, i.way, i.locale AS invitation_locale, i.relationship, i.note_box,
+      f.about, f.expires AS ends, am.id AS account, i.ref AS invitation, i.way, i.locale AS invitation_locale,
+      i.relationship, i.note_box,
       i.asked, i.expires, im.contact AS inviter, im.name_box,
       EXISTS (SELECT 1 FROM message earlier WHERE earlier.mailbox = x.mailbox AND earlier.invitation = x.invitation
         AND earlier.id < x.id) AS is_reminder
