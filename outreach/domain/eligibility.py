@@ -184,7 +184,7 @@ def _too_often(facts: Facts, now: int) -> Reason | None:
     consent = facts.consent
     if consent is None:
         return Reason.NO_CONSENT
-    of_topic = [past for past in facts.ledger if past.topic == facts.topic and past.origin == "campaign"]
+    of_topic = [past for past in facts.ledger if past.is_of(facts.topic)]
     capped = [past for past in facts.ledger if past.is_capped]
     promotional = [past for past in facts.ledger if past.is_promotional]
     counts = facts.kind != "service"

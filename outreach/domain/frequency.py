@@ -36,6 +36,12 @@ class Past:
     counted: int | None
     accepted: bool
 
+    def is_of(self, topic: int) -> bool:
+        """Whether it stands under the promise of that topic: mails of campaigns, and the question whether it shall go on,
+        which alone of all confirmations belongs to one.
+        """
+        return self.topic == topic and self.origin in {"campaign", "confirmation"}
+
     @property
     def is_promotional(self) -> bool:
         """Promotions and invitations are counted together."""
@@ -65,7 +71,7 @@ def gives_enough(ledger: Iterable[Past], topic: int, ratio_k: int, before: int) 
     """
     if ratio_k == 0:
         return True
-    of_topic = [past for past in ledger if past.topic == topic and past.origin == "campaign"]
+    of_topic = [past for past in ledger if past.is_of(topic)]
     last = max((past.planned for past in of_topic if past.kind == "promotional" and past.planned < before), default=0)
     given = sum(
         1 for p in of_topic if p.kind == "informational" and p.accepted and p.counted is not None and p.counted > last

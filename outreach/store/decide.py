@@ -21,7 +21,7 @@ GATE_LIST = ", ".join(f"'{reason}'" for reason in sorted(GATES))
 _COUNTED_LIST = ", ".join(f"'{state}'" for state in sorted(COUNTED))
 _CAPPED = "(m.kind <> 'service' OR m.origin = 'invitation')"
 _PROMOTIONAL = "(m.kind = 'promotional' OR m.origin = 'invitation')"
-_OF_TOPIC = "(m.topic = k.topic AND m.origin = 'campaign')"
+_OF_TOPIC = "(m.topic = k.topic AND m.origin IN ('campaign', 'confirmation'))"
 
 _PERSON = """
   c.id AS contact, c.mailbox, c.provider, c.timezone AS zone, c.address_key,
