@@ -11,6 +11,8 @@ from outreach.services.context import Context, open_context
 from outreach.web import auth, errors, formats, layout, limits, log, refs, security
 from outreach.web.account.views import blueprint as account
 from outreach.web.admin.views import blueprint as admin
+from outreach.web.answers.views import blueprint as answers
+from outreach.web.conversations.views import blueprint as conversations
 from outreach.web.desk.views import blueprint as desk
 from outreach.web.mailbox.views import blueprint as mailbox
 from outreach.web.marketer.views import blueprint as marketer
@@ -20,6 +22,7 @@ from outreach.web.published_log.views import blueprint as published_log
 from outreach.web.receipts.views import blueprint as receipts
 from outreach.web.recipient.views import blueprint as recipient
 from outreach.web.rights.views import blueprint as rights
+from outreach.web.room.views import blueprint as room
 from outreach.web.transparency.views import blueprint as transparency
 
 ROOT = Path(__file__).parent.parent
@@ -27,9 +30,12 @@ SLICES = (
     recipient,
     receipts,
     transparency,
+    answers,
     rights,
+    room,
     member,
     marketer,
+    conversations,
     officer,
     admin,
     desk,

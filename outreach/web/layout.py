@@ -9,11 +9,12 @@ from werkzeug.routing import BuildError
 from outreach.domain.actors import Role
 from outreach.web.auth import present_session
 
-# By job. Conversations takes its place after Invitations when that room is built.
+# By job.
 _JOBS = (
     ("Campaigns", ("/campaigns",)),
     ("Audience", ("/audience", "/topics", "/audience/import", "/desk")),
     ("Invitations", ("/invitations", "/invitations/policy")),
+    ("Conversations", ("/conversations", "/conversations/answers")),
     (
         "Compliance",
         (
@@ -39,6 +40,8 @@ _NAMES = {
     "/desk": "Desk",
     "/invitations": "Inviters",
     "/invitations/policy": "Policy",
+    "/conversations": "Inbox",
+    "/conversations/answers": "Public answers",
     "/compliance": "To do",
     "/compliance/find": "Find somebody",
     "/compliance/register": "Register",

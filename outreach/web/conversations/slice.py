@@ -1,0 +1,5 @@
+"""The blueprint the pages of conversations hang on."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("conversations", __name__)
