@@ -20,9 +20,10 @@ from sqlalchemy import (
 
 from outreach.domain.message import FINAL, MessageState
 from outreach.domain.policies import Name
-from outreach.store import policies
+from outreach.store import conversations, policies
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent, consent_event, topic
+from outreach.store.schema.conversations import conversation
 from outreach.store.schema.members import connection, invitation, member
 from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import contact, contact_key, mailbox, suppression
@@ -39,9 +40,10 @@ _TAKES_PART = (
     exists().where(connection.c.ended.is_(None), connection.c.low == contact.c.id),
     exists().where(connection.c.ended.is_(None), connection.c.high == contact.c.id),
     exists().where(invitation.c.contact == contact.c.id, _waits_for_an_answer),
+    exists().where(conversation.c.contact == contact.c.id, conversation.c.closed.is_(None)),
 )
-"""What holds a person whatever they agreed to: their account, a live connection, an invitation not answered yet, and
-a request at a connect link that they confirmed and its owner has not answered."""
+"""What holds a person whatever they agreed to: their account, a live connection, an invitation not answered yet, a
+request at a connect link that they confirmed and its owner has not answered, and an open conversation."""
 
 _IS_RESTRICTED = exists().where(
     suppression.c.key == contact.c.address_key, suppression.c.kind == "restricted", suppression.c.lifted.is_(None)
@@ -126,6 +128,7 @@ def erase(conn: Connection, contacts: Collection[int]) -> None:
         return
     conn.execute(delete(contact_key).where(contact_key.c.contact.in_(ids)))
     conn.execute(delete(consent).where(consent.c.contact.in_(ids)))
+    conversations.forget(conn, ids)
     asked = select(confirmation.c.id).where(confirmation.c.contact.in_(ids))
     conn.execute(delete(confirmation_topic).where(confirmation_topic.c.confirmation.in_(asked)))
     conn.execute(update(confirmation).where(confirmation.c.contact.in_(ids)).values(evidence_box=None))
