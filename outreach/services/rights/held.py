@@ -58,7 +58,16 @@ INSTANTS = frozenset(
 """Keys whose integers are UTC microseconds."""
 
 _LINK = re.compile(r"(/[a-z-]+/(?:[a-z]+/)?)[A-Za-z0-9_-]{1,32}\.[A-Za-z0-9_-]{32}\.[A-Za-z0-9_-]{32}")
-_READS = ("contact.read", "contact.revealed", "consent.proved", "rights.read", "rights.result-read", "claims.revealed")
+_IN_A_CONVERSATION = "conversation.read"
+_READS = (
+    "contact.read",
+    "contact.revealed",
+    "consent.proved",
+    "rights.read",
+    "rights.result-read",
+    "claims.revealed",
+    _IN_A_CONVERSATION,
+)
 
 Facts = dict[str, Any]
 
@@ -222,7 +231,7 @@ def reads_of(conn: Connection, contact_ref: bytes) -> list[Facts]:
         audit_entry.c.contact == contact_ref, audit_entry.c.kind.in_(_READS)
     )
     return [
-        {"at": row.at, "what": row.kind, "by": "a compliance officer", "reason": _reason(row.body)}
+        {"at": row.at, "what": row.kind, "by": _reader(row.kind), "reason": _reason(row.body)}
         for row in conn.execute(query.order_by(audit_entry.c.id))
     ]
 
@@ -242,6 +251,10 @@ def _mine(contact_id: int) -> tuple[ColumnElement[bool], ...]:
     """A person's mails, found by the index of their mailbox."""
     own = select(contact.c.mailbox).where(contact.c.id == contact_id).scalar_subquery()
     return message.c.mailbox == own, message.c.contact == contact_id
+
+
+def _reader(kind: str) -> str:
+    return "a member of staff" if kind == _IN_A_CONVERSATION else "a compliance officer"
 
 
 def _reason(body: str) -> str:

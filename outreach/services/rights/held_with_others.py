@@ -1,9 +1,14 @@
-"""What is held about a person and others here: account, invitations, connections, links. The others stay masked."""
+"""What is held about a person and others here: account, invitations, connections, links, conversations with staff.
+
+The others stay masked.
+"""
 
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from outreach.services.rights.held import plain
+from outreach.store import conversations
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.members import (
     appeal,
@@ -120,6 +125,37 @@ def appeals_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Fac
         }
         for row in conn.execute(query.order_by(appeal.c.id))
     ]
+
+
+def conversations_of(conn: Connection, keys: ContactKeys, contact_id: int, *, is_given: bool = False) -> list[Facts]:
+    """What the person wrote to us and what staff answered and noted; with `is_given` only what they wrote."""
+    rows = list(reversed(conversations.of_person(conn, contact_id)))
+    ids = [row.id for row in rows]
+    named: dict[int, list[str]] = {}
+    for one in conversations.files(conn, ids):
+        named.setdefault(one.post, []).append(plain(keys.text(contact_id, one.name_box) or ""))
+    said: dict[int, list[Facts]] = {identity: [] for identity in ids}
+    for post in conversations.posts(conn, ids):
+        if post.kind == "theirs" or not is_given:
+            words = {name: one for name, one in keys.facts(contact_id, post.words_box).items() if name != "cut"}
+            told = {"at": post.at, "by": _WROTE[post.kind], **plain(words), "files": named.get(post.id, [])}
+            said[post.conversation].append(told)
+    tags = conversations.tags(conn, ids)
+    return [
+        {
+            "opened": row.opened,
+            "topic": row.topic_name,
+            "campaign": row.campaign_name,
+            "answered": row.answered,
+            "closed": row.closed,
+            "sorted_as": [] if is_given else [one for one in (row.mark, *tags[row.id]) if one],
+            "posts": said[row.id],
+        }
+        for row in rows
+    ]
+
+
+_WROTE = {"theirs": "you", "answer": "our staff, to you", "note": "our staff, for colleagues"}
 
 
 def _members(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]:

@@ -29,7 +29,12 @@ KEPT = 30 * 86_400_000_000
 """Microseconds a result is kept."""
 
 FORMAT = "outreach/held/1"
-_GIVEN = ("you", "consents", "events", "accounts", "invitations_made", "connections", "connect_links", "appeals")
+# fmt: off
+_GIVEN = (
+    "you", "consents", "events", "accounts", "invitations_made", "connections", "connect_links", "appeals",
+    "conversations",
+)
+# fmt: on
 
 Document = dict[str, Any]
 
@@ -79,6 +84,7 @@ def gather(conn: Connection, keys: ContactKeys, person: Person, kind: str, now: 
         "connections": held_with_others.connections_of(conn, person.id),
         "connect_links": held_with_others.links_of(conn, keys, person.id),
         "appeals": held_with_others.appeals_of(conn, keys, person.id),
+        "conversations": held_with_others.conversations_of(conn, keys, person.id, is_given=kind != "access"),
         "bars": held.bars_of(conn, person.id),
         "requests": _requests(conn, keys, person.id),
         "read_by_staff": held.reads_of(conn, person.ref),

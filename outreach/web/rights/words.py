@@ -40,6 +40,7 @@ def parts() -> dict[str, str]:
         "connections": gettext("Connections"),
         "connect_links": gettext("Your connect links"),
         "appeals": gettext("Appeals"),
+        "conversations": gettext("What you wrote to us, and our answers"),
         "bars": gettext("What bars mail to you"),
         "requests": gettext("Your requests about your data"),
         "read_by_staff": gettext("When staff looked at your data"),
@@ -150,6 +151,10 @@ def _of_mails() -> dict[str, str]:
         "extended": gettext("Extended"),
         "words": gettext("Words"),
         "via": gettext("Came by"),
+        "posts": gettext("What was said"),
+        "quoted": gettext("Quoted"),
+        "files": gettext("Files"),
+        "sorted_as": gettext("Sorted as"),
         "true": gettext("yes"),
         "false": gettext("no"),
     }
