@@ -16,6 +16,7 @@ from outreach.store.schema import (
     receipts,
     relaying,
     rights,
+    room,
     tally,
     transparency,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "receipts",
     "relaying",
     "rights",
+    "room",
     "tally",
     "transparency",
 ]

@@ -38,9 +38,7 @@ def _inbound() -> None:
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("due", sa.BigInteger(), nullable=False),
         sa.Column("settled", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint(
-            "door IN ('bounce','reply','stop','report','relay')", name=op.f("ck_inbound_mail_door")
-        ),
+        sa.CheckConstraint("door IN ('bounce','reply','stop','report','relay')", name=op.f("ck_inbound_mail_door")),
         sa.CheckConstraint("state IN ('waiting','done','failed')", name=op.f("ck_inbound_mail_state")),
         sa.ForeignKeyConstraint(["contact"], ["contact.id"], name=op.f("fk_inbound_mail_contact_contact")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_mail")),
@@ -290,7 +288,39 @@ def _base32() -> str:
 
 
 def _room() -> None:
-    pass
+    """Consents on their way to another address of the same person."""
+    op.create_table(
+        "address_move",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("ref", sa.LargeBinary(16), nullable=False),
+        sa.Column("contact", _ID, nullable=False),
+        sa.Column("target", _ID, nullable=True),
+        sa.Column("confirmation", _ID, nullable=True),
+        sa.Column("network", sa.LargeBinary(32), nullable=False),
+        sa.Column("asked", sa.BigInteger(), nullable=False),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.Column("due", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed", sa.BigInteger(), nullable=True),
+        sa.Column("ended", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("asked_box", sa.LargeBinary(), nullable=True),
+        sa.Column("answer_box", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("outcome IN ('moved','stopped','declined','lapsed')", name=op.f("ck_address_move_outcome")),
+        sa.ForeignKeyConstraint(["contact"], ["contact.id"], name=op.f("fk_address_move_contact_contact")),
+        sa.ForeignKeyConstraint(["target"], ["contact.id"], name=op.f("fk_address_move_target_contact")),
+        sa.ForeignKeyConstraint(
+            ["confirmation"], ["confirmation.id"], name=op.f("fk_address_move_confirmation_confirmation")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_address_move")),
+        sa.UniqueConstraint("ref", name=op.f("uq_address_move_ref")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_address_move_contact"), "address_move", ["contact"])
+    op.create_index(op.f("ix_address_move_target"), "address_move", ["target"])
+    is_open = sa.text("ended IS NULL")
+    where = {"sqlite_where": is_open, "postgresql_where": is_open}
+    op.create_index("uq_address_move_open", "address_move", ["contact"], unique=True, **where)
+    op.create_index("ix_address_move_due", "address_move", ["due"], **where)
 
 
 def _observations() -> None:
