@@ -20,7 +20,7 @@ from outreach.store.unknown import count_waiting
 class Overview:
     """`campaigns`: how many by state, for marketers; `problems`: what keeps mail back, for administrators.
 
-    `replies`: conversations that wait for an answer, the oldest so long ("waiting 3 days", or ""), for who answers them.
+    `replies`: conversations that wait for an answer, the oldest so long ("waiting 3 days", or "").
     """
 
     house: str

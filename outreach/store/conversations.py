@@ -75,7 +75,7 @@ def of_person(conn: Connection, contact_id: int) -> Sequence[ConversationRow]:
     return conn.execute(_query().where(conversation.c.contact == contact_id).order_by(conversation.c.id.desc())).all()
 
 
-def mail(conn: Connection, ref: bytes) -> Row[Any] | None:
+def mail(conn: Connection, ref: bytes) -> Row[*tuple[Any, ...]] | None:
     """What a conversation needs of the mail it replies to: id, contact, origin, topic, campaign."""
     columns = (message.c.id, message.c.contact, message.c.origin, message.c.topic, message.c.campaign)
     return conn.execute(select(*columns).where(message.c.ref == ref)).one_or_none()
@@ -193,7 +193,7 @@ def waiting_of_campaign(conn: Connection, campaign_id: int, before: int) -> int:
     return int(conn.execute(select(func.count()).select_from(conversation).where(*old)).scalar_one())
 
 
-def last_promotion(conn: Connection, author: int) -> Row[Any] | None:
+def last_promotion(conn: Connection, author: int) -> Row[*tuple[Any, ...]] | None:
     """The newest promotional campaign of an author that was begun: id, ref, name."""
     mine = (campaign.c.author == author, campaign.c.kind == "promotional", campaign.c.started.is_not(None))
     query = select(campaign.c.id, campaign.c.ref, campaign.c.name).where(*mine)

@@ -51,7 +51,7 @@ def answered_topics(conn: Connection, topics: Collection[int]) -> frozenset[int]
     return frozenset(conn.execute(query).scalars())
 
 
-def topics(conn: Connection) -> Sequence[Row[Any]]:
+def topics(conn: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
     """What an answer can be about: id, ref, name of every topic that is open."""
     query = select(topic.c.id, topic.c.ref, topic.c.name).where(topic.c.closed.is_(None))
     return conn.execute(query.order_by(topic.c.name)).all()

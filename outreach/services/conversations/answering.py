@@ -48,9 +48,7 @@ def answer(ctx: Context, actor: Actor, ref: bytes, words: str, *, seen: str, clo
         taken = {} if row.staff is not None else {"staff": staff_id}
         store.change(conn, row.id, waiting=None, answered=now, closed=now if closes else None, **taken)
         waited = now - row.waiting if row.waiting is not None else 0
-        note(
-            conn, now, actor.name, row, "conversation.answered", closes=closes, waited=waited, message=mail_ref
-        )
+        note(conn, now, actor.name, row, "conversation.answered", closes=closes, waited=waited, message=mail_ref)
         return mail_ref
 
 

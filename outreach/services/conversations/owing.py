@@ -42,7 +42,7 @@ class Owing:
 
 
 def owed(conn: Connection, now: int, author: int, kind: str) -> Owing | None:
-    """What the author of a campaign of this kind owes; None while it is within the policy, or the kind sells nothing."""
+    """What the author of a campaign of this kind owes; None within the policy, and for a kind that sells nothing."""
     if kind != Kind.PROMOTIONAL:
         return None
     last = conversations.last_promotion(conn, author)
@@ -63,7 +63,7 @@ def owed(conn: Connection, now: int, author: int, kind: str) -> Owing | None:
 
 
 def settle_owing(conn: Connection, now: int, author: int, kind: str) -> dict[str, Any]:
-    """What the entry of a scheduling says of it; nothing where nothing is owed. Raises ConflictError where it blocks."""
+    """What the entry of a scheduling says of it, if anything. Raises ConflictError where policy refuses."""
     owing = owed(conn, now, author, kind)
     if owing is None:
         return {}

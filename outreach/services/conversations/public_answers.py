@@ -275,8 +275,6 @@ def _few(count: int) -> Figure:
     return Figure(count if count >= FEW else None)
 
 
-def _record(
-    conn: Connection, now: int, actor: Actor, kind: str, topic_ref: bytes, ref: bytes, **body: object
-) -> None:
+def _record(conn: Connection, now: int, actor: Actor, kind: str, topic_ref: bytes, ref: bytes, **body: object) -> None:
     told = {"public_answer": ref.hex(), **body}
     record(conn, now, Entry(kind=kind, actor=actor.name, topic=topic_ref, body=told))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, flash, make_response, redirect, render_template, request, url_for
+from flask import Response, flash, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from outreach.domain.errors import ConflictError, InvalidInputError
@@ -11,7 +11,7 @@ from outreach.services.conversations import answering, handling
 from outreach.services.conversations import inbox as service
 from outreach.services.conversations.colleagues import ANSWERS
 from outreach.web.auth import current_actor, door
-from outreach.web.conversations.forms import AnswerForm, CloseForm, MarkForm, NoteForm, AssignForm, TagsForm
+from outreach.web.conversations.forms import AnswerForm, AssignForm, CloseForm, MarkForm, NoteForm, TagsForm
 from outreach.web.conversations.slice import blueprint
 from outreach.web.forms import Form
 from outreach.web.home import context
@@ -32,9 +32,7 @@ def answer(conversation: bytes) -> ResponseReturnValue:
 
     def act() -> None:
         words, seen = form.secret("words"), form.text("seen")
-        answering.answer(
-            context(), current_actor(), conversation, words, seen=seen, closes=bool(form.closes.data)
-        )
+        answering.answer(context(), current_actor(), conversation, words, seen=seen, closes=bool(form.closes.data))
 
     return _act(conversation, "answer", form, act, "Your answer is on its way.")
 
