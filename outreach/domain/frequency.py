@@ -37,8 +37,8 @@ class Past:
     accepted: bool
 
     def is_of(self, topic: int) -> bool:
-        """Whether it stands under the promise of that topic: mails of campaigns, and the question whether it shall go on,
-        which alone of all confirmations belongs to one.
+        """Whether it stands under that topic's promise: mails of campaigns, and the question whether it shall go on (no
+        other confirmation belongs to a topic).
         """
         return self.topic == topic and self.origin in {"campaign", "confirmation"}
 

@@ -103,7 +103,7 @@ def preview(ctx: Context, actor: Actor, ref: bytes, code: str) -> Preview:
         box = conn.execute(select(contact.c.fields_box).where(contact.c.id == person.id)).scalar_one()
         fields = reader_fields(ContactKeys(ctx.keyring, conn).facts(person.id, box))
         prepared = _prepared(conn, one)
-        footer = _footer(conn, one, person.locale, person.code)
+        footer = dead_footer(conn, one, person.locale, person.code)
     shown = dress(fill(prepared, fields), footer.sender_name, footer)
     unknown = sorted(name for name in prepared.fields if not fields.get(name))
     octets = len(shown.html.encode()) + len(shown.text.encode())
@@ -141,7 +141,7 @@ def report_words(ctx: Context, actor: Actor, ref: bytes) -> WordsReport:
         if not one.body.strip():
             return WordsReport(tuple(sorted(known)), (), 0)
         prepared = _prepared(conn, one)
-        footer = _footer(conn, one, "en", "K7Q2M9XRT4")
+        footer = dead_footer(conn, one, "en", "K7Q2M9XRT4")
     shown = dress(fill(prepared, dict.fromkeys(prepared.fields, "Alexandra")), footer.sender_name, footer)
     octets = len(shown.html.encode()) + len(shown.text.encode())
     return WordsReport(tuple(sorted(known)), tuple(sorted(prepared.fields - known)), octets)
@@ -188,7 +188,7 @@ def _locale(conn: Connection, one: Campaign) -> str:
     return conn.execute(select(controller.c.locale)).scalar_one_or_none() or "en"
 
 
-def _footer(conn: Connection, one: Campaign, locale: str, code: str) -> Footer:
+def dead_footer(conn: Connection, one: Campaign, locale: str, code: str) -> Footer:
     """The footer a person of this locale would find, its links leading nowhere."""
     brand = conn.execute(
         select(sender.c.name, sender.c.postal_address)

@@ -1,8 +1,8 @@
 """Asks once whether a consent shall go on: before it ends by itself, or after long silence. Silence means no.
 
-For the engine, while the policy "re-permission" is on. The mail is a question like that of a sign-up, in the topic's own
-words; it goes only while the consent lives, to whom the text they agreed to lets offers come, and counts as one under
-every cap, by the planners' own rule (docs/adr/0029).
+For the engine, while the policy "re-permission" is on. The mail is a question like that of a sign-up, in the topic's
+own words; it goes only while the consent lives, to whom the text they agreed to lets offers come, and counts as one
+under every cap, by the planners' own rule (docs/adr/0029).
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""Programs that open mail before its reader does: what gives them away, and the one step more that then asks for a person.
+"""Programs that open mail before its reader does: what gives them away, and the step more that then asks for a person.
 
-Security scanners fetch every link of a mail, run scripts, and some press buttons (STANDARDS.md, "Scanners"). A mail that
-asks for a yes therefore holds one link nobody sees. That it was touched is noted for 24 hours: not by whom, for a fleet
-presses from other machines than it fetches from. Nobody's no is ever looked at here, only a yes.
+Security scanners fetch every link of a mail, run scripts, and some press buttons (docs/guides/scanners.md). A mail that
+asks for a yes therefore holds one link nobody sees. That it was touched is noted for 24 hours: not by whom, for fleets
+press from other machines than they fetch from. Nobody's no is ever looked at here, only a yes.
 """
 
 from sqlalchemy import Connection
@@ -32,7 +32,7 @@ def note_touch(ctx: Context, token: str) -> None:
 
 
 def looks_like_one(conn: Connection, now: int, about: bytes, handed_off: int | None) -> bool:
-    """Whether a yes about `about` may be a program's, so that one step more is asked. `handed_off`: when its mail was."""
+    """Whether a yes about `about` may be a program's, so that a step more is asked. `handed_off`: when its mail was."""
     if handed_off is not None and now - handed_off < TOO_SOON:
         return True
     return observations.was_touched(conn, now, about)

@@ -53,8 +53,8 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `n` in any `window` seconds. `name`: promise, own, own-total or total; `nth`: which of them this mail was,
-    None where that would tell of other mails.
+    """At most `n` in any `window` seconds. `name`: promise, own, own-total or total; `nth`: which of them this mail
+    was, None where that would tell of other mails.
     """
 
     name: str
@@ -206,9 +206,7 @@ def _decision(conn: Connection, row: Row[Any], keys: ContactKeys) -> Decision:
         asked = approvals.newest_about(conn, str(Act.CAMPAIGN), row.campaign_ref) if row.campaign_ref else None
         if asked is None or asked.state != "approved":
             return Decision(by="marketer", at=row.frozen)
-        return Decision(
-            by="marketer", at=row.frozen, approved=asked.answered, is_by_delay=asked.answerer == "engine"
-        )
+        return Decision(by="marketer", at=row.frozen, approved=asked.answered, is_by_delay=asked.answerer == "engine")
     if row.origin == "confirmation" and row.about == "renewal":
         return Decision(by="system", at=row.planned)
     if row.origin == "confirmation":
@@ -243,9 +241,7 @@ def _agreement(conn: Connection, ctx: Context, mail: Mail, row: Row[Any], held: 
     )
 
 
-def _limits(
-    conn: Connection, now: int, row: Row[Any], agreement: Agreement, held: Row[Any] | None
-) -> Iterator[Limit]:
+def _limits(conn: Connection, now: int, row: Row[Any], agreement: Agreement, held: Row[Any] | None) -> Iterator[Limit]:
     """The promise, the person's own lower caps, and the ceiling over everything that is the tightest."""
     promise = agreement.promise
     yield Limit("promise", promise.cap_n, promise.cap_window, _nth(conn, row, promise.cap_window))
@@ -261,7 +257,7 @@ def _limits(
 
 
 def _nth(conn: Connection, row: Row[Any], window: int) -> int | None:
-    """Which mail of its topic to this mailbox it was in the `window` seconds that end with it; None: it was not sent."""
+    """Which mail of its topic to this mailbox it was in the `window` seconds that end with it; None if not sent."""
     if row.topic is None or row.state in {"withheld", "failed"}:
         return None
     sent = row.counted or row.settled or row.planned

@@ -1,14 +1,32 @@
-"""A mail shown in a frame of the very page that was posted: its styles are let through by hash, and nothing else.
+"""Mails shown in frames: as documents of their own in a sandbox, or within the very page that was posted.
 
-A frame with `srcdoc` inherits the page's content policy (W3C CSP 3 §7.8), which forbids styles on elements. Naming the
-mail's own by their SHA-256 keeps that so for everything else, typed words included.
+In the latter its styles are let through by hash, and nothing else: a frame with `srcdoc` inherits the page's
+content policy (W3C CSP 3 §7.8), which forbids styles on elements. Naming the mail's own by their SHA-256 keeps that so
+for everything else, typed words included.
 """
 
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 
+from flask import Response
+
 from outreach.web import security
+
+# The mail runs no script, sends no form, reaches no host and may not be framed by others (CVE-2025-58430).
+_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+
+
+def mail_alone(html: str) -> Response:
+    """A mail's HTML part as a document of its own, for a frame of one of our pages."""
+    response = Response(html, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 def allow_styles_of(html: str) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from flask import Response, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from outreach.domain.campaign import Segment, day_begins
@@ -14,15 +14,10 @@ from outreach.services.conversations.owing import see_owing
 from outreach.web import security
 from outreach.web.auth import current_actor, current_session, door
 from outreach.web.choices import languages
+from outreach.web.framed import mail_alone
 from outreach.web.home import context
 from outreach.web.marketer.forms import KINDS, AudienceForm, NewCampaignForm, ScheduleForm, WordsForm
 from outreach.web.marketer.slice import blueprint
-
-# The mail runs no script, sends no form, reaches no host and may not be framed by others (CVE-2025-58430).
-_PREVIEW_POLICY = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'"
-)
 
 
 @blueprint.get("/campaigns/new")
@@ -177,11 +172,7 @@ def preview_next(campaign: bytes) -> ResponseReturnValue:
 def preview_mail(campaign: bytes) -> ResponseReturnValue:
     """The HTML part alone, for the frame."""
     shown = campaign_content.preview(context(), current_actor(), campaign, request.args.get("contact", ""))
-    response = Response(shown.html, mimetype="text/html")
-    response.headers["Content-Security-Policy"] = _PREVIEW_POLICY
-    response.headers["X-Frame-Options"] = "SAMEORIGIN"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return mail_alone(shown.html)
 
 
 @blueprint.post("/campaigns/<ref:campaign>/test")
