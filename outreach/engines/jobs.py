@@ -24,6 +24,8 @@ from outreach.services.connect import process_connects
 from outreach.services.connect_expiry import expire_requests
 from outreach.services.context import Context
 from outreach.services.expiry import expire
+from outreach.services.intake.lines import watch_lines
+from outreach.services.intake.process import process_mails
 from outreach.services.invitations import expire_invitations, process_invitations
 from outreach.services.join import process_member_requests
 from outreach.services.officer.figures import count_log
@@ -65,6 +67,8 @@ def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Jo
         Job("begin-policies", lambda: begin_policies(ctx), 0.5),
         Job("tell-of-policies", lambda: tell(ctx), 1),
         Job("approvals", lambda: settle_due(ctx), 20),
+        Job("intake", lambda: process_mails(ctx), 0.5),
+        Job("watch-lines", lambda: watch_lines(ctx), 20),
         Job("release", lambda: release_waiting(ctx), 5),
         Job("finish", lambda: finish_campaigns(ctx), 1),
         Job("sweep-cancelled", lambda: sweep_cancelled(ctx), 1),

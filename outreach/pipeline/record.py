@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, update
 
-from outreach.domain.eligibility import Reason
 from outreach.domain.message import GIVE_UP_AFTER, retry_delay
 from outreach.domain.pacing import try_again
 from outreach.mail.transport import Outcome, Result
 from outreach.pipeline.claim import LEASE
 from outreach.pipeline.pacing import learn
 from outreach.services.context import Context
+from outreach.services.intake.bounces import take_reports, told_by_relay
 from outreach.store.audit import Entry, record
+from outreach.store.inbound import Told
 from outreach.store.messages import Ended, Facts, Settled, add_attempts, let_go, release, settle
 from outreach.store.schema.campaigns import message
-from outreach.store.schema.people import contact, suppression
 
 _SENDABLE_ONCE_MORE = 2
 
@@ -47,7 +47,7 @@ def record_outcomes(ctx: Context, worker: str, facts: Mapping[int, Facts], outco
                 written.add(one.id)
         mine = [one for one in outcomes if one.message_id in written]
         add_attempts(conn, [_ended(one, facts[one.message_id], worker, now) for one in mine])
-        _suppress(conn, now, [facts[one.message_id] for one in mine if one.bad_address])
+        take_reports(conn, now, [told for one in mine if (told := _told(one, ends[one.message_id]))])
         let_go(conn, worker)
 
 
@@ -55,6 +55,13 @@ def _ended(outcome: Outcome, facts: Facts, worker: str, now: int) -> Ended:
     name = "put back" if outcome.result is Result.PUT_BACK else str(outcome.result)
     begun = (facts.lease or now + LEASE) - LEASE
     return Ended(facts.id, facts.attempts, begun, worker, now, name, outcome.code, outcome.reply[:500])
+
+
+def _told(outcome: Outcome, settled: Settled | None) -> Told | None:
+    """What its relay's last word says of the message; None while it is tried on, and where it arrived."""
+    if settled is None or settled.state != "failed":
+        return None
+    return told_by_relay(outcome.message_id, settled.reason, outcome.code, outcome.enhanced, outcome.reply)
 
 
 def _settled(outcome: Outcome, facts: Facts, now: int) -> Settled | None:
@@ -94,16 +101,3 @@ def _again(conn: Connection, now: int, outcome: Outcome, facts: Facts, worker: s
                       campaign=facts.campaign, message=facts.ref, body=body)  # fmt: skip
         record(conn, now, entry)
     return True
-
-
-def _suppress(conn: Connection, now: int, gone: Sequence[Facts]) -> None:
-    """A mailbox that does not exist (RFC 3463 5.1.1) is not written to again until an officer lifts the bar."""
-    for facts in gone:
-        key = conn.execute(select(contact.c.address_key).where(contact.c.ref == facts.contact)).scalar_one()
-        known = select(suppression.c.id).where(
-            suppression.c.key == key, suppression.c.kind == "bounce", suppression.c.lifted.is_(None)
-        )
-        if conn.execute(known).first() is None:
-            conn.execute(insert(suppression).values(key=key, scope="address", kind="bounce", lift="officer", since=now))
-            body = {"kind": str(Reason.BOUNCE)}
-            record(conn, now, Entry(kind="contact.suppressed", actor="engine", contact=facts.contact, body=body))

@@ -1,5 +1,6 @@
 """Bars on an address or mailbox: kept as keyed hashes, stronger than any consent, lifted but never deleted."""
 
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,14 @@ def put(conn: Connection, now: int, bars: Sequence[Bar]) -> None:
         conn.execute(_insert_new(conn), rows)
 
 
+def put_one(conn: Connection, now: int, bar: Bar) -> bytes | None:
+    """Put up one bar. Returns its ref; None where one of its kind stands on the key already."""
+    ref = secrets.token_bytes(16)
+    values = {"ref": ref, "key": bar.key, "scope": bar.scope, "kind": bar.kind, "lift": bar.lift, "since": now}
+    done = conn.execute(_insert_new(conn).values(**values, reason=bar.reason))
+    return ref if done.rowcount else None
+
+
 def lift_by_owner(conn: Connection, now: int, keys: Collection[bytes]) -> int:
     """End the bars their owner may lift by double opt-in. Returns how many."""
     done = conn.execute(
@@ -67,6 +76,12 @@ def lift_by_officer(conn: Connection, now: int, ref: bytes) -> bool:
         .values(lifted=now)
     )
     return done.rowcount == 1
+
+
+def lift(conn: Connection, now: int, ref: bytes) -> bool:
+    """End the bar of this ref, whoever else may lift it. False when it does not stand."""
+    stands = (suppression.c.ref == ref, suppression.c.lifted.is_(None))
+    return conn.execute(update(suppression).where(*stands).values(lifted=now)).rowcount == 1
 
 
 def lift_kind(conn: Connection, now: int, key: bytes, kind: str) -> bool:

@@ -14,6 +14,9 @@ from outreach.store.schema.tally import tally
 Count = tuple[str, str | None]
 """A state and, of a final one, its reason. What is being attempted counts as planned; whatever waits has no reason."""
 
+REFUSED = ("address", "gave_up", "refused")
+"""Why a message failed that was handed over: a server would not take it."""
+
 _COLUMNS = ("campaign", "at", "state", "reason", "n")
 
 
@@ -46,3 +49,10 @@ def sent_since(conn: Connection, campaign_id: int, since: int) -> int:
     query = select(func.coalesce(func.sum(tally.c.n), 0))
     chosen = (tally.c.campaign == campaign_id, tally.c.state == "sent", tally.c.at > since)
     return int(conn.execute(query.where(*chosen)).scalar_one())
+
+
+def refused_since(conn: Connection, campaign_id: int, since: int) -> int:
+    """How many a server would not take after `since`, UTC microseconds, for good."""
+    query = select(func.coalesce(func.sum(tally.c.n), 0))
+    chosen = (tally.c.campaign == campaign_id, tally.c.state == "failed", tally.c.at > since)
+    return int(conn.execute(query.where(*chosen, tally.c.reason.in_(REFUSED))).scalar_one())

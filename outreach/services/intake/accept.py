@@ -1,0 +1,87 @@
+"""Whether a mail may come in, and keeping it: asked for each recipient before the server that brings it is answered.
+
+An address of ours is a genuine ticket, or a connection's relay address; nothing is looked up for any other, so that
+guessing tells nothing. What is taken is on disk, boxed under the key of whom it is about, before anybody is told so.
+Other doors, such as an IMAP folder or a provider's webhook, bring their mails by the same two functions.
+"""
+
+import hmac
+from dataclasses import dataclass
+
+from outreach.domain.inbound_addresses import Door
+from outreach.mail.inbound.reading import read
+from outreach.mail.peer import Peer
+from outreach.services.context import Context
+from outreach.store import inbound as store
+from outreach.store.boxes import ContactKeys
+
+RELAY = "relay"
+_PURPOSE = b"outreach mail that came in\0"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An SMTP answer: `text` begins with the RFC 3463 code."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """A recipient of ours. `message`: ref of the message it is about, None at the address of a provider's feedback
+    loop, where only the report itself tells; `contact`: 0 there.
+    """
+
+    local_part: str
+    door: str
+    contact: int
+    message: bytes | None = None
+
+
+UNKNOWN = Refusal(550, "5.1.1 There is no such address here")
+NOT_OURS = Refusal(550, "5.7.1 This report names no mail of ours")
+
+
+def may_accept(ctx: Context, local_part: str) -> Refusal | Known:
+    """What to answer to a recipient at our domain for mail that comes in. Changes nothing.
+
+    Raises the driver's errors where the store is away: the mail is to come again.
+    """
+    ticket = ctx.inbound.read(local_part)
+    if ticket is None and local_part.lower() == Door.REPORT:
+        return Known(local_part, Door.REPORT, 0)
+    if ticket is None:
+        return UNKNOWN
+    door, message = ticket
+    with ctx.db.reading() as conn:
+        whom = store.addressee(conn, message)
+    return UNKNOWN if whom is None else Known(local_part, door, whom, message)
+
+
+def take_in(ctx: Context, known: Known, octets: bytes, peer: Peer) -> Refusal | None:
+    """Keep a mail for one recipient; the same mail once. None: it is kept, durably. Raises the driver's errors."""
+    message, contact = known.message, known.contact
+    if not contact:
+        message = _named_in(ctx, octets)
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        if not contact:
+            contact = (store.addressee(conn, message) if message else None) or 0
+            if not contact:
+                return NOT_OURS
+        facts = {"octets": octets.decode("latin-1"), "local_part": known.local_part}
+        facts |= {"ip": peer.ip, "helo": peer.helo, "mail_from": peer.mail_from}
+        digest = hmac.digest(ctx.keyring.doors, _PURPOSE + known.local_part.lower().encode() + b"\0" + octets, "sha256")
+        mail = store.Arrived(door=known.door, contact=contact, message=message, digest=digest, facts=facts)
+        store.keep(conn, ContactKeys(ctx.keyring, conn), now, [mail])
+        return None
+
+
+def _named_in(ctx: Context, octets: bytes) -> bytes | None:
+    """The message a report is about that came to the one address of a feedback loop: by a genuine ticket inside it."""
+    for found in read(octets, door=Door.REPORT, now=0).tickets:
+        ticket = ctx.inbound.read(found)
+        if ticket is not None:
+            return ticket[1]
+    return None

@@ -1,0 +1,169 @@
+"""Acts on mail that came in, for the engine: reads each, finds out who vouches for it, and does what its kind asks for.
+
+A mail about one of our messages changes what we do next: a mailbox is barred or rests, a complaint or a stop withdraws.
+What people wrote opens a conversation; machines that answer are noted and never answered (RFC 3834). Mail to a relay
+address is passed on. Each in a transaction of its own: one that fails is kept, and tried again later and later.
+"""
+
+from dataclasses import dataclass, replace
+
+import structlog
+from sqlalchemy import Connection
+
+from outreach.domain.inbound_addresses import Door
+from outreach.hosts import LOOPBACK
+from outreach.mail.authentication import check
+from outreach.mail.inbound.incoming import Incoming, Kind
+from outreach.mail.inbound.reading import read
+from outreach.mail.peer import Peer
+from outreach.mail.resolver import Resolver, SystemResolver
+from outreach.services.context import Context
+from outreach.services.conversations.incoming import take_reply
+from outreach.services.intake import complaints
+from outreach.services.intake.accept import RELAY
+from outreach.services.intake.bounces import take_reports
+from outreach.services.withdraw import withdraw_by_mail
+from outreach.store import consents
+from outreach.store import inbound as store
+from outreach.store.boxes import ContactKeys
+from outreach.store.contacts import find_by_id
+from outreach.store.inbound import Told
+
+A_ROUND = 50
+
+log = structlog.get_logger()
+
+
+class UnsureError(Exception):
+    """Nobody vouches for a complaint, but the DNS gave no answer: it is looked at again later."""
+
+
+@dataclass(frozen=True)
+class _Mail:
+    """A mail taken out of its box. `message`: ref and id of what it is about, None at a relay address; `domains`: those
+    that vouch for the mail.
+    """
+
+    id: int
+    contact: int
+    message: tuple[bytes, int] | None
+    local_part: str
+    octets: bytes
+    peer: Peer
+    incoming: Incoming | None = None
+    domains: str = ""
+
+
+def process_mails(ctx: Context, resolver: Resolver | None = None) -> int:
+    """Act on what waits. Returns how many mails were looked at. `resolver`: asks the DNS; None: the system's."""
+    with ctx.db.reading() as conn:
+        waiting = store.due(conn, ctx.db.now(conn), A_ROUND)
+    for mail in waiting:
+        try:
+            _process(ctx, mail, resolver)
+        except Exception as error:  # whatever is wrong with one mail, the others are acted on
+            log.error("intake.mail", mail=mail, error=type(error).__name__)
+            with ctx.db.transaction() as conn:
+                store.put_off(conn, ctx.db.now(conn), mail)
+    return len(waiting)
+
+
+def _process(ctx: Context, mail_id: int, resolver: Resolver | None) -> None:
+    """Reading and asking the DNS may take a while, so both are done before the transaction that acts."""
+    mail = _open(ctx, mail_id)
+    if mail is not None and mail.message is not None:
+        mail = _look(ctx, mail, resolver)
+    with ctx.db.transaction() as conn:
+        if not store.take(conn, mail_id):
+            return
+        now = ctx.db.now(conn)
+        if mail is not None:
+            _act(conn, ctx, now, mail)
+        store.settle(conn, now, mail_id)
+
+
+def _open(ctx: Context, mail_id: int) -> _Mail | None:
+    """None where the person was erased since, or the mail was acted on."""
+    with ctx.db.reading() as conn:
+        row = store.find(conn, mail_id)
+        facts = ContactKeys(ctx.keyring, conn).facts(row.contact, row.mail_box)
+        about = None if row.message is None else store.message_id(conn, row.message)
+    if not facts or (about is None and row.door != RELAY):
+        return None
+    return _Mail(
+        id=mail_id,
+        contact=row.contact,
+        message=None if about is None else (row.message, about),
+        local_part=facts["local_part"],
+        octets=facts["octets"].encode("latin-1"),
+        peer=Peer(facts["ip"], facts["helo"], facts["mail_from"]),
+    )
+
+
+def _look(ctx: Context, mail: _Mail, resolver: Resolver | None) -> _Mail:
+    """What kind of mail it is, and of a complaint who signed it. Raises UnsureError while the DNS does not answer."""
+    ticket = ctx.inbound.read(mail.local_part)
+    door = Door.REPORT if ticket is None else ticket[0]
+    with ctx.db.reading() as conn:
+        now = ctx.db.now(conn)
+    incoming = read(mail.octets, door=door, now=now)
+    mail = replace(mail, incoming=incoming)
+    if incoming.kind is not Kind.COMPLAINT:
+        return mail
+    found = check(
+        mail.octets,
+        peer_ip=mail.peer.ip,
+        helo=mail.peer.helo,
+        mail_from=mail.peer.mail_from,
+        authserv=_authserv(ctx, mail.peer),
+        resolver=resolver or SystemResolver(),
+    )
+    if found.is_unsure:
+        raise UnsureError
+    return replace(mail, domains=", ".join(sorted(found.domains)) if "dkim" in found.by else "")
+
+
+def _authserv(ctx: Context, peer: Peer) -> str:
+    """Whose results are believed: our own mail server's, and those of the demo mailbox beside us."""
+    settings = ctx.settings
+    if settings.demo_mailbox is not None and peer.ip in LOOPBACK:
+        return settings.inbound_authserv or settings.mail_in
+    return settings.inbound_authserv
+
+
+def _act(conn: Connection, ctx: Context, now: int, mail: _Mail) -> None:
+    if mail.message is None or mail.incoming is None:
+        return
+    consents.lock_contacts(conn, [mail.contact])
+    ref, about = mail.message
+    read_as = mail.incoming
+    told = Told(
+        message=about,
+        kind=read_as.kind,
+        status=read_as.status,
+        words=read_as.diagnostic,
+        reporting=read_as.reporting,
+    )
+    if read_as.kind is Kind.COMPLAINT and mail.domains:
+        complaints.complain(conn, ctx, now, told, mail.domains)
+    elif read_as.kind is Kind.COMPLAINT:
+        complaints.note_unproved(conn, now, told)
+    elif read_as.kind is Kind.UNSUBSCRIBE:
+        _stop(conn, ctx, now, told, ref)
+    elif read_as.kind is Kind.REPLY:
+        _answer(conn, ctx, now, mail, told)
+    else:
+        take_reports(conn, now, [told])
+
+
+def _stop(conn: Connection, ctx: Context, now: int, told: Told, ref: bytes) -> None:
+    for report in take_reports(conn, now, [replace(told, did="withdrew")]):
+        store.note(conn, report.id, changed=withdraw_by_mail(conn, ctx, now, ref))
+
+
+def _answer(conn: Connection, ctx: Context, now: int, mail: _Mail, told: Told) -> None:
+    person = find_by_id(conn, mail.contact)
+    if person is None or mail.message is None or mail.incoming is None:
+        return
+    kept = take_reply(conn, ctx, now, message=mail.message[0], person=person, incoming=mail.incoming, mail=mail.id)
+    take_reports(conn, now, [replace(told, did="conversation" if kept else "noted")])
