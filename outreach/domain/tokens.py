@@ -36,6 +36,7 @@ class Power(StrEnum):
     RESTORE = "restore"  # take back a withdrawal, in the browser that acted
     SIGN_IN = "sign in"  # prove one's address and choose a password
     OWN = "own"  # see all that is held about the address it was mailed to, and have it changed
+    SEND = "send"  # let one mail of their own go on as they wrote it, within half an hour of the link
 
 
 class Purpose(StrEnum):
@@ -53,6 +54,7 @@ class Purpose(StrEnum):
     CONNECT = "connect"
     RECEIPT = "receipt"
     RIGHTS = "rights"
+    HELD = "held"
     HIDDEN = "hidden"
 
     @property
@@ -78,6 +80,7 @@ _POWERS = {
     Purpose.CONNECT: frozenset({Power.GRANT, Power.REDUCE}),
     Purpose.RECEIPT: frozenset({Power.RECORD}),
     Purpose.RIGHTS: frozenset({Power.OWN}),
+    Purpose.HELD: frozenset({Power.REDUCE, Power.SEND}),
     Purpose.HIDDEN: frozenset(),  # nobody is shown it: that it was touched gives a program away
 }
 _LIFETIMES = {
@@ -102,6 +105,7 @@ _CODES = {
     Purpose.CONNECT: b"k",
     Purpose.RECEIPT: b"v",
     Purpose.RIGHTS: b"r",
+    Purpose.HELD: b"g",
     Purpose.HIDDEN: b"y",
 }
 _PURPOSES = {code: purpose for purpose, code in _CODES.items()}
