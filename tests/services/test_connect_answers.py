@@ -179,7 +179,7 @@ def test_the_mail_asks_in_the_askers_language_and_holds_nothing_the_owner_wrote(
     assert VICTIM not in text
     links = {url.rpartition("/invitation/")[2] or url for url in re.findall(r"https?://\S+", text)}
     purposes = {purpose_of(part) for url in links for part in url.rstrip(">").split("/") if part.startswith("t1.")}
-    assert purposes == {Purpose.CONNECT, Purpose.INVITATION}
+    assert purposes == {Purpose.CONNECT, Purpose.INVITATION, Purpose.WHY}
 
 
 def test_an_owner_stopped_before_the_hand_off_sends_nothing(ctx: Context, world: World) -> None:
