@@ -1,6 +1,6 @@
 """A person's reply to a mail of ours, as the intake hands it over: it opens a conversation, or goes on with one."""
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from outreach.domain import addresses
 from outreach.domain.actors import RECIPIENT
@@ -9,9 +9,9 @@ from outreach.domain.errors import ConflictError, InvalidInputError
 from outreach.mail.inbound.incoming import Incoming, Kind
 from outreach.services.context import Context
 from outreach.services.conversations import posting
+from outreach.store import consents
 from outreach.store import conversations as store
 from outreach.store.contacts import Person
-from outreach.store.schema.people import contact
 
 LONGEST_SUBJECT = 300
 
@@ -61,12 +61,13 @@ def take_reply(
 
 
 def _is_foreign(conn: Connection, ctx: Context, person: Person, wrote_from: str) -> bool:
-    """Whether it came from another address than the one the mail went to: another of theirs, or somebody's they
-    forwarded it to.
+    """Whether it came from another mailbox than the mail went to: another of theirs, or of somebody it was passed on to.
+
+    A +tag or another spelling of the same mailbox is theirs.
     """
     try:
         address = addresses.parse(wrote_from)
     except InvalidInputError:
         return True
-    held = conn.execute(select(contact.c.address_key).where(contact.c.id == person.id)).scalar_one()
-    return bool(ctx.keyring.blind("address", address.exact) != held)
+    _address_key, mailbox_key = consents.bar_keys(conn, person.id)
+    return ctx.keyring.blind("mailbox", address.mailbox) != mailbox_key
