@@ -16,7 +16,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """`name` is what the log prints: "staff:<ref hex>", "member:<ref hex>", "recipient", "visitor", "engine" …"""
+    """`name` is what the log prints: "staff:<ref hex>", "member:<ref hex>", "recipient", "recipient:room", "visitor",
+    "engine" …
+    """
 
     name: str
     roles: frozenset[Role] = frozenset()
@@ -37,5 +39,7 @@ class Actor:
 
 VISITOR = Actor("visitor")
 RECIPIENT = Actor("recipient")
+OWNER = Actor("recipient:room")
+"""A recipient in their own room, behind a fresh link mailed to their address."""
 ENGINE = Actor("engine")
 CONSOLE = Actor("console", frozenset(Role))

@@ -18,13 +18,16 @@ TEMPLATES = frozenset(
         "confirmation",
         "connect",
         "connected",
+        "conversation",
         "fresh-link",
+        "go-on",
         "invitation",
         "policy-change",
         "receipt",
         "request",
         "rights",
         "rights-link",
+        "room-link",
         "staff-password",
         "staff-reset",
     }
@@ -37,9 +40,10 @@ def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
     Facts of every template: sender, controller, postal_address, reference. "confirmation": topics (a list of title,
     gets, wording, version, cap_n, cap_window in seconds, ratio_k) and confirm_url. "staff-password", "staff-reset":
     name (may be empty), url, hours. "account": url, minutes, is_new (nobody has this account yet). "fresh-link": topic
-    (its title), url. "policy-change": policy, is_cap, before, after (values of `domain/policies.py`), starts (a day in
-    words), url. "rights-link": url, minutes. "rights": those of
-    `services/rights/notices.tell`. Raises ValueError for any other template.
+    (its title), url. "go-on": topics as above, confirm_url, stop_url, hidden_url, ends (a day in words).
+    "policy-change": policy, is_cap, before, after (values of `domain/policies.py`), starts (a day in
+    words), url. "rights-link", "room-link": url, minutes. "conversation": said (paragraphs, each a list of lines),
+    can_reply. "rights": those of `services/rights/notices.tell`. Raises ValueError for any other template.
     """
     if template not in TEMPLATES:
         raise ValueError(f"no such mail: {template}")

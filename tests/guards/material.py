@@ -19,6 +19,7 @@ from outreach.domain.policies import Name, defaults
 from outreach.domain.receipts import EVENTS
 from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
+from outreach.services.conversations.own import write
 from outreach.services.officer.register import SECTIONS
 from outreach.services.officer.unknown import see_unknown
 from outreach.services.policies.asking import Act, Subject, ask_in
@@ -75,7 +76,7 @@ def gather(ctx: Context) -> Material:
     with ctx.db.transaction() as conn:
         tokens = _tokens(ctx, conn)
         asked = _request(ctx, conn)
-        tokens["rights"] = [
+        tokens["rights"] = tokens["room"] = [
             ctx.tokens.issue(Purpose.RIGHTS, add_own_link(conn, ctx.db.now(conn), asked.contact), ctx.db.now(conn))
         ]
         topics = _refs(conn, topic)
@@ -111,6 +112,8 @@ def gather(ctx: Context) -> Material:
             ],
             frozenset({"hold"}): [{"hold": _hold(ctx, conn, asked)}],
             frozenset({"token", "asked"}): [{"token": token, "asked": asked.ref} for token in tokens["rights"][:1]],
+            frozenset({"token", "topic"}): [{"token": tokens["room"][0], "topic": _agreed(conn, asked)}],
+            frozenset({"token", "talk"}): [{"token": tokens["room"][0], "talk": _talk(ctx, conn, asked)}],
             frozenset({"level", "place"}): [{"level": 0, "place": "000"}, {"level": 1, "place": "000.p/1"}],
             frozenset({"place"}): [{"place": "000"}],
             frozenset({"slug"}): [{"slug": slug} for slug in slugs],
@@ -238,6 +241,19 @@ def _hold(ctx: Context, conn: Connection, asked: Any) -> bytes:
     now = ctx.db.now(conn)
     hold(conn, ctx, now, asked.contact, b"c" * 16, now + 1)
     return bytes(conn.execute(select(claims_hold.c.ref)).scalars().one())
+
+
+def _agreed(conn: Connection, asked: Any) -> bytes:
+    """A topic the same person agreed to."""
+    query = select(topic.c.ref).join(consent, consent.c.topic == topic.c.id).where(consent.c.contact == asked.contact)
+    return bytes(conn.execute(query.where(consent.c.state == "granted").order_by(topic.c.id)).scalars().first() or b"")
+
+
+def _talk(ctx: Context, conn: Connection, asked: Any) -> bytes:
+    """Something the same person wrote in their room."""
+    person = find_by_id(conn, asked.contact)
+    assert person is not None
+    return write(conn, ctx, ctx.db.now(conn), person, None, "Where do you buy your seeds?")
 
 
 def _appeals(conn: Connection) -> list[Values]:

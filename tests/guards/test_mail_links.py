@@ -35,6 +35,7 @@ REFUSES = {"recipient.decline_invitation", "recipient.never_invitation", "recipi
 ASKS = {"recipient.later_invitation", "member.start_now"}  # for a reminder; for a link to the address typed there
 # Where every page of ours leads anybody.
 PUBLIC = {"recipient.start", "recipient.sign_up_page", "member.sign_in", "receipts.check_page", "rights.start"}
+PUBLIC |= {"room.start"}
 
 _STATES = ("granted", "paused", "pending", "none", "expired", "withdrawn")
 

@@ -39,9 +39,9 @@ def fresh_link(ctx: Context, person: Person) -> str:
         return ctx.tokens.issue(Purpose.RIGHTS, add_link(conn, now, person.id), now)
 
 
-def asks_for_link(ctx: Context, address: str = ALICE) -> None:
+def asks_for_link(ctx: Context, address: str = ALICE, *, leads: str = "rights") -> None:
     """Type an address at the public door, and let the engine look."""
-    submit_ask(ctx, address=address, network="192.0.2.0/24")
+    submit_ask(ctx, address=address, network="192.0.2.0/24", leads=leads)
     process_rights_requests(ctx)
 
 

@@ -1,4 +1,4 @@
-"""The public door to one's own data: an address is typed, and its owner is mailed a link that works for half an hour.
+"""The public door to one's own room and data: an address is typed, and its owner is mailed a link for half an hour.
 
 The door writes one request row, whoever's address it was. The engine looks: who is held gets the mail, within the
 mailbox's budget; nobody else is written to. The log gains as many entries either way, so that its public size tells
@@ -32,8 +32,11 @@ _RARELY = frozenset({"never", "complaint", "imported"})
 """Bars of people who want no mail: whoever types their address, a link goes to them once a week at most."""
 
 
-def submit_ask(ctx: Context, *, address: str, network: str) -> None:
-    """The public door. Raises InvalidInputError for what is no address, which tells nothing about anybody."""
+def submit_ask(ctx: Context, *, address: str, network: str, leads: str = "rights") -> None:
+    """The public door. `leads`: where the link is to lead, one of `notices.LEADS`.
+
+    Raises InvalidInputError for what is no address, which tells nothing about anybody.
+    """
     parsed = addresses.parse(address)
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
@@ -42,12 +45,12 @@ def submit_ask(ctx: Context, *, address: str, network: str) -> None:
             now,
             door=DOOR,
             network=ctx.keyring.blind("network", network),
-            payload_box=seal(ctx.keyring.doors, json.dumps({"address": parsed.exact}).encode()),
+            payload_box=seal(ctx.keyring.doors, json.dumps({"address": parsed.exact, "leads": leads}).encode()),
             not_before=now,
         )
 
 
-def renew(ctx: Context, token: str) -> None:
+def renew(ctx: Context, token: str, *, leads: str = "rights") -> None:
     """Mail a fresh link to the owner of one whose half hour is over. No answer tells what was found.
 
     Raises TokenError for a link that is not ours, and TokenCompromisedError for one anybody may have made.
@@ -59,7 +62,7 @@ def renew(ctx: Context, token: str) -> None:
         person = find_by_id(conn, owner) if owner is not None else None
         if person is not None:
             consents.lock_contacts(conn, [person.id])
-        _answer(conn, ctx, now, Budgets(conn, ctx, now), person, None)
+        _answer(conn, ctx, now, Budgets(conn, ctx, now), person, None, leads)
 
 
 def process_rights_requests(ctx: Context) -> int:
@@ -73,6 +76,7 @@ class _Asked:
 
     row: Row[Any]
     address: addresses.Address
+    leads: str
 
 
 class _Batch:
@@ -84,7 +88,7 @@ class _Batch:
 
     def open(self, row: Row[Any]) -> _Asked:
         payload = json.loads(unseal(self.ctx.keyring.doors, row.payload_box))
-        return _Asked(row, addresses.parse(payload["address"]))
+        return _Asked(row, addresses.parse(payload["address"]), payload.get("leads", "rights"))
 
     def lock(self, opened: Sequence[_Asked]) -> None:
         """Lock everybody we hold, in id order as the pipeline does."""
@@ -99,19 +103,25 @@ class _Batch:
         self.budgets.settle(asked.row.network)
         person = find_by_address(self.conn, self.ctx.keyring, asked.address)
         mailbox_key = self.ctx.keyring.blind("mailbox", asked.address.mailbox)
-        _answer(self.conn, self.ctx, self.now, self.budgets, person, mailbox_key)
+        _answer(self.conn, self.ctx, self.now, self.budgets, person, mailbox_key, asked.leads)
         requests.settle_request(self.conn, asked.row.id, self.now)
 
 
 def _answer(
-    conn: Connection, ctx: Context, now: int, budgets: Budgets, person: Person | None, mailbox_key: bytes | None
+    conn: Connection,
+    ctx: Context,
+    now: int,
+    budgets: Budgets,
+    person: Person | None,
+    mailbox_key: bytes | None,
+    leads: str,
 ) -> None:
     """Mail the link if there is somebody to mail it to; two entries in the log sooner or later, whatever was found."""
     if person is not None:
         address_key, mailbox_key = consents.bar_keys(conn, person.id)
         if _may_mail(conn, now, budgets, person, (address_key, mailbox_key)):
             budgets.spend(mailbox_key)
-            mail = mail_link(conn, ctx, now, person)
+            mail = mail_link(conn, ctx, now, person, leads)
             body = {"mail": "queued"}
             record(
                 conn, now, Entry(kind="rights.asked", actor=VISITOR.name, contact=person.ref, message=mail, body=body)

@@ -17,14 +17,17 @@ from outreach.store import rights as store
 from outreach.store.contacts import Person
 
 LINK_MINUTES = 30
+LEADS = {"rights": "rights-link", "room": "room-link"}
+"""Where a fresh link may lead, the first part of its path, and the mail that brings it."""
+
 STAGES = ("received", "identity", "extended", "ready", "done", "erasing", "refused", "lifted")
 
 
-def mail_link(conn: Connection, ctx: Context, now: int, person: Person) -> bytes:
-    """Queue a fresh link to this person's own data, good for 30 minutes. Returns the mail's ref."""
+def mail_link(conn: Connection, ctx: Context, now: int, person: Person, leads: str = "rights") -> bytes:
+    """Queue a fresh link, good for 30 minutes, that leads to one of LEADS. Returns the mail's ref."""
     token = ctx.tokens.issue(Purpose.RIGHTS, store.add_link(conn, now, person.id), now)
-    facts: dict[str, str | int] = {"url": f"{ctx.settings.public_url}/rights/{token}", "minutes": LINK_MINUTES}
-    return _queue(conn, ctx, now, person, "rights-link", facts)
+    facts: dict[str, str | int] = {"url": f"{ctx.settings.public_url}/{leads}/{token}", "minutes": LINK_MINUTES}
+    return _queue(conn, ctx, now, person, LEADS[leads], facts)
 
 
 def tell(

@@ -10,9 +10,8 @@ from sqlalchemy import Connection, select
 
 from outreach.domain import addresses
 from outreach.domain.actors import RECIPIENT
-from outreach.domain.errors import InvalidInputError, NotFoundError, TokenExpiredError
+from outreach.domain.errors import InvalidInputError, NotFoundError
 from outreach.domain.rights import Kind, State
-from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
 from outreach.services.public_text import House, read_house
 from outreach.services.rights import claims, results
@@ -20,7 +19,8 @@ from outreach.services.rights.carry_out import RESTRICTED, Correction, correct, 
 from outreach.services.rights.notices import tell
 from outreach.services.rights.requests import LONGEST_WORDS, lock_person, open_request
 from outreach.services.rights.results import Result
-from outreach.store import connections, consents, invitees, suppressions
+from outreach.services.rights.way_in import owner_of
+from outreach.store import consents, invitees, suppressions
 from outreach.store import rights as store
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import Person, find_by_id
@@ -81,7 +81,7 @@ def see_room(ctx: Context, token: str) -> Room:
     """What this link's owner may see and ask for. Changes nothing. Raises TokenError, TokenExpiredError."""
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
-        person = _owner(conn, ctx, now, token)
+        person = owner_of(conn, ctx, now, token)
         return _room(conn, ctx, now, person)
 
 
@@ -95,7 +95,7 @@ def ask(ctx: Context, token: str, kind: str) -> RequestLine:
         raise InvalidInputError("Choose one of the buttons on the page. Nothing was changed.")
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        person = _owner(conn, ctx, now, token, lock=True)
+        person = owner_of(conn, ctx, now, token, lock=lock_person)
         row = _asked_before(conn, person, kind, now)
         if row is None:
             row = open_request(conn, ctx, now, person, kind, via="link", actor=RECIPIENT)
@@ -113,7 +113,7 @@ def put_right(ctx: Context, token: str, wanted: Correction, words: str = "") -> 
         raise InvalidInputError(f"Say it in {LONGEST_WORDS} characters or fewer.", "words")
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        person = _owner(conn, ctx, now, token, lock=True)
+        person = owner_of(conn, ctx, now, token, lock=lock_person)
         changed = correct(conn, ctx, now, person, wanted, actor=RECIPIENT)
         person = find_by_id(conn, person.id) or person
         if changed:
@@ -132,7 +132,7 @@ def lift(ctx: Context, token: str) -> bool:
     """End one's own restriction. False when none stood. Raises TokenError, TokenExpiredError."""
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        person = _owner(conn, ctx, now, token, lock=True)
+        person = owner_of(conn, ctx, now, token, lock=lock_person)
         return lift_restriction(conn, ctx, now, person, actor=RECIPIENT, reason="lifted by the person")
 
 
@@ -143,23 +143,11 @@ def see_result(ctx: Context, token: str, ref: bytes) -> tuple[Room, Result]:
     """
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
-        person = _owner(conn, ctx, now, token)
+        person = owner_of(conn, ctx, now, token)
         row = store.by_ref(conn, ref)
         if row is None or row.contact != person.id:
             raise NotFoundError("There is no such answer.")
         return _room(conn, ctx, now, person), results.open_result(conn, ctx, now, row)
-
-
-def _owner(conn: Connection, ctx: Context, now: int, token: str, *, lock: bool = False) -> Person:
-    """Whose mailbox the link was sent to, locked with everybody connected with them, as leaving needs it."""
-    read = ctx.tokens.read(Purpose.RIGHTS, token, now)
-    owner = store.link_owner(conn, read.ref)
-    if owner is not None and lock:
-        lock_person(conn, owner)
-    person = find_by_id(conn, owner) if owner is not None else None
-    if person is None or not connections.held(conn, [person.id]):
-        raise TokenExpiredError("This link is past its time. Nothing was changed; ask for a fresh one.")
-    return person
 
 
 def _asked_before(conn: Connection, person: Person, kind: str, now: int) -> store.RequestRow | None:

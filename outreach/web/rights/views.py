@@ -8,12 +8,13 @@ from outreach.domain.errors import InvalidInputError
 from outreach.services.rights import ask, room
 from outreach.services.rights.carry_out import Correction
 from outreach.services.rights.held import INSTANTS
+from outreach.web.asking import AskForm
 from outreach.web.auth import door
 from outreach.web.home import context
 from outreach.web.language import chosen_locale, speak_to, tell
 from outreach.web.limits import network_prefix
 from outreach.web.rights import words
-from outreach.web.rights.forms import AskForm, CorrectForm
+from outreach.web.rights.forms import CorrectForm
 from outreach.web.rights.slice import blueprint
 
 __all__ = ["blueprint"]

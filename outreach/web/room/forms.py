@@ -1,0 +1,65 @@
+"""What a person types in their own room about when mail may come."""
+
+from datetime import time
+
+from flask_babel import gettext
+from wtforms import RadioField, SelectField, TimeField
+from wtforms.validators import InputRequired, Optional
+
+from outreach.services.room.settings import Times
+from outreach.web.asking import OwnForm
+from outreach.web.choices import languages, zones
+from outreach.web.language import later as _
+
+
+class TimesForm(OwnForm):
+    """Quiet hours: the usual ones, one's own, or none; time zone and language."""
+
+    hours = RadioField(_("Quiet hours: nothing but what you ask for comes then"), [InputRequired()])
+    quiet_from = TimeField(_("From"), [Optional(strip_whitespace=True)])
+    quiet_to = TimeField(_("Until"), [Optional(strip_whitespace=True)])
+    timezone = SelectField(_("Your time zone"), choices=zones)
+    locale = SelectField(_("Language of pages and mails"), choices=languages)
+
+    def offer(self, times: Times) -> "TimesForm":
+        """Name the choices in the page's language; what stands is chosen until something was typed."""
+        usual = gettext("as usual here: none")
+        if times.usual[0] != times.usual[1]:
+            start, end = (_clock(minutes) for minutes in times.usual)
+            usual = gettext("as usual here, from %(start)s until %(end)s", start=start, end=end)
+        self.hours.choices = [("usual", usual), ("own", gettext("my own")), ("none", gettext("none, at any hour"))]
+        return self
+
+    def wanted(self, times: Times) -> Times:
+        """What was chosen. Own hours without both times are as they stand."""
+        chosen = self.text("hours")
+        own = times.own
+        if chosen == "usual":
+            own = None
+        elif chosen == "none":
+            own = (0, 0)
+        elif self.quiet_from.data is not None and self.quiet_to.data is not None:
+            own = (_minutes(self.quiet_from.data), _minutes(self.quiet_to.data))
+        return Times(own, times.usual, self.text("timezone"), self.text("locale"))
+
+
+def shown(times: Times) -> dict[str, object]:
+    """What the form holds at first, and what posting it again puts back."""
+    hours = "usual" if times.own is None else "none" if times.own[0] == times.own[1] else "own"
+    start, end = times.own if times.own is not None and hours == "own" else (None, None)
+    return {
+        "hours": hours,
+        "quiet_from": None if start is None else time(start // 60, start % 60),
+        "quiet_to": None if end is None else time(end // 60, end % 60),
+        "timezone": times.timezone,
+        "locale": times.locale,
+    }
+
+
+def _clock(minutes: int) -> str:
+    """Minutes after midnight as 21:00."""
+    return f"{minutes // 60 % 24:02}:{minutes % 60:02}"
+
+
+def _minutes(value: time) -> int:
+    return value.hour * 60 + value.minute
