@@ -1,0 +1,122 @@
+"""Delivery status notifications (RFC 3464, 6522, 6533), as real servers write them."""
+
+import re
+from dataclasses import dataclass
+
+from outreach.mail.inbound import fields, verdict
+from outreach.mail.inbound.fields import Fields
+from outreach.mail.inbound.incoming import Kind
+from outreach.mail.inbound.mime import Part
+from outreach.mail.inbound.traces import Traces
+
+_REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_HEADERS = frozenset({"text/rfc822-headers", "message/rfc822-headers", "message/global-headers", "text/rfc822-header"})
+_IN_TEXT = re.compile(r"^(?:reporting-mta|final-recipient|original-recipient)\s*:", re.IGNORECASE | re.MULTILINE)
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_MILD_FIRST = (Kind.DELIVERED, Kind.DELAY, Kind.SOFT_BOUNCE, Kind.BLOCKED, Kind.HARD_BOUNCE)
+_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"@]{1,64}@[^\s<>()\[\],;:\"@]{1,255}")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a report says of one recipient. `diagnostic`: as it stands there, addresses and all."""
+
+    kind: Kind
+    status: str
+    diagnostic: str
+    reporting: str
+    names: tuple[str, ...]
+    """Addresses it is about, in lower case."""
+
+
+def find(mail: Part) -> list[Fields]:
+    """The groups of the report in `mail`, the message's first; empty where there is none.
+
+    Looked for beside the notice only: a report inside a mail that somebody passed on is not about ours.
+    """
+    for part in mail.walk():
+        if part.media_type in _REPORTS:
+            return fields.groups(part.text)
+    return []
+
+
+def find_in_text(text: str) -> list[Fields]:
+    """The same in a report whose MIME structure was lost on the way."""
+    found = _IN_TEXT.search(text)
+    return fields.groups(text[found.start() :]) if found else []
+
+
+def originals(mail: Part) -> list[Fields]:
+    """Headers of the mails that came back in it, outermost first."""
+    found: list[Fields] = []
+    for part in mail.walk():
+        if part.holds_a_mail and part is not mail:
+            found += [inner.fields for inner in part.parts]
+        elif part.media_type in _HEADERS:
+            found += fields.groups(part.text)[:1]
+    return found
+
+
+def judge(groups: list[Fields], notice: str, given_back: list[Fields], traces: Traces) -> Told:
+    """What the report says of the recipient that is ours. `notice`: the words for people that stand before it."""
+    for header in given_back:
+        traces.of_original(header)
+    for group in groups:
+        traces.of_report(group)
+    message = groups[0]
+    reporting = host(message.get("reporting-mta") or message.get("received-from-mta") or message.get("dsn-gateway"))
+    recipients = [one for one in groups if _is_recipient(one)]
+    written_to = _written_to(given_back)
+    told = [_of_recipient(one, notice if len(recipients) == 1 else "", reporting) for one in recipients]
+    ours = [one for one in told if written_to.intersection(one.names)]
+    mildest = sorted(ours or told, key=lambda one: _MILD_FIRST.index(one.kind))
+    if mildest:
+        return mildest[0]
+    code = verdict.status("", notice)
+    return Told(verdict.of_refusal(code, notice), code, notice, reporting, ())
+
+
+def host(value: str) -> str:
+    """The name in `dns; mx.example.org` and its kin, or empty."""
+    name = value.rpartition(";")[2].split("(")[0].strip().strip("<>[]")
+    return name.lower() if "." in name and _HOST.fullmatch(name) else ""
+
+
+def _is_recipient(group: Fields) -> bool:
+    return "final-recipient" in group or "original-recipient" in group or "action" in group
+
+
+def _written_to(given_back: list[Fields]) -> set[str]:
+    return {one.lower() for header in given_back[:1] for one in _ADDRESS.findall(header.get("to"))}
+
+
+def _of_recipient(group: Fields, notice: str, reporting: str) -> Told:
+    diagnostic = group.words("diagnostic-code")
+    spoken = diagnostic.partition(";")[2].strip() if ";" in diagnostic[:40] else diagnostic
+    said = spoken or group.words("x-display-name") or group.words("status")
+    code = verdict.status(group.get("status"), spoken)
+    names = tuple(
+        one.lower()
+        for name in ("original-recipient", "final-recipient", "x-actual-recipient")
+        for one in _ADDRESS.findall(group.get(name))
+    )
+    remote = host(group.get("remote-mta"))
+    kind = _kind(group.get("action").lower(), code, spoken, notice)
+    return Told(kind, code, said if spoken else _first_line(notice), remote or reporting, names)
+
+
+def _kind(action: str, code: str, spoken: str, notice: str) -> Kind:
+    if action.startswith(("delivered", "relayed", "expanded")) or (not action and code.startswith("2")):
+        return Kind.DELIVERED
+    if action.startswith("delay") or (not action and code.startswith("4")):
+        return Kind.DELAY
+    said = spoken or notice
+    if code and not code.endswith(".0.0"):
+        return verdict.of_refusal(code, spoken)
+    if spoken and verdict.by_words(spoken) is None:
+        said = f"{spoken} {notice}"
+    return verdict.of_refusal(code, said)
+
+
+def _first_line(notice: str) -> str:
+    return " ".join(notice.split())[:1000]
