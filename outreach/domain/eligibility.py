@@ -45,6 +45,9 @@ class Reason(StrEnum):
     INVITER_STOPPED = "inviter_stopped"
     INVITATION_ENDED = "invitation_ended"
     CONVERSATION_ENDED = "conversation_ended"
+    CONNECTION_ENDED = "connection_ended"
+    MUTED = "muted"
+    HELD_SETTLED = "held_settled"
 
 
 BARS = (

@@ -33,6 +33,7 @@ from outreach.services.policies.approvals import settle_due
 from outreach.services.policies.notices import tell
 from outreach.services.policies.starts import begin_due as begin_policies
 from outreach.services.re_permission import renew_consents
+from outreach.services.relaying.looking_after import look_after_relays
 from outreach.services.requests import process_requests
 from outreach.services.rights.rounds import look_after_rights, process_rights_requests
 from outreach.services.scanners import forget_touches
@@ -69,6 +70,7 @@ def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Jo
         Job("approvals", lambda: settle_due(ctx), 20),
         Job("intake", lambda: process_mails(ctx), 0.5),
         Job("watch-lines", lambda: watch_lines(ctx), 20),
+        Job("relays", lambda: look_after_relays(ctx), 20),
         Job("release", lambda: release_waiting(ctx), 5),
         Job("finish", lambda: finish_campaigns(ctx), 1),
         Job("sweep-cancelled", lambda: sweep_cancelled(ctx), 1),

@@ -31,7 +31,9 @@ _IN_LINE = {"a", "b", "code", "em", "i", "s", "span", "strong", "sub", "sup", "u
 _SILENT = {"head", "math", "noscript", "object", "script", "style", "svg", "template", "title"}
 _TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)((?:[^<>"]|"[^"]*")*)>')
 _HREF = re.compile(r' href="([^"]*)"')
-_FAR_PICTURE = re.compile(r"""<(?:img|input|video|source)\b[^>]{0,2000}?\b(?:src|poster)\s*=\s*["']?\s*(?:https?:)?//""", re.I)
+_FAR_PICTURE = re.compile(
+    r"""<(?:img|input|video|source)\b[^>]{0,2000}?\b(?:src|poster)\s*=\s*["']?\s*(?:https?:)?//""", re.I
+)
 _ROUND = re.compile(r"[<(\[]?(?:mailto:)?$", re.IGNORECASE)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff]")
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u2028-\u202e\u2066-\u2069]+')
@@ -308,7 +310,9 @@ def _files(parts: Sequence[Part], knife: _Knife) -> tuple[tuple[Attached, ...], 
         octets = part.body()
         is_text = part.media_type.startswith("text/")
         text = decode(octets, part.parameters.get("charset", "")) if is_text else ""
-        if knife.spellings.remain_in_octets(octets) or (text and (knife.spellings.remain_in(text) or addresses_in(text))):
+        if knife.spellings.remain_in_octets(octets) or (
+            text and (knife.spellings.remain_in(text) or addresses_in(text))
+        ):
             doubts.append(Doubt("file", name))
         kept.append(Attached(name, part.media_type, octets))
     return tuple(kept), tuple(left_out), doubts

@@ -52,15 +52,15 @@ def zones(text: str) -> list[Span]:
             break
         elif _SIGNED.match(line):
             found.append((start, _signature_end(text, lines, at)))
-        elif _WROTE.search(line):
-            found.append((lines[_above(text, lines, at)][0], end))
-        elif line.rstrip().endswith((":", "：")) and _is_attribution(text, lines, at):
+        elif _WROTE.search(line) or (line.rstrip().endswith((":", "：")) and _is_attribution(text, lines, at)):
             found.append((lines[_above(text, lines, at)][0], end))
     return merged(found)
 
 
 def _lines(text: str) -> list[Span]:
-    return [found.span() for found in re.finditer(r"[^\n]*", text) if found.start() == 0 or text[found.start() - 1] == "\n"]
+    return [
+        found.span() for found in re.finditer(r"[^\n]*", text) if found.start() == 0 or text[found.start() - 1] == "\n"
+    ]
 
 
 def _begins_header(text: str, lines: list[Span], at: int) -> bool:

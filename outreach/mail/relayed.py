@@ -111,5 +111,5 @@ def _file(one: Attached) -> tuple[list[bytes], bytes]:
 
 def _multipart(kind: str, mark: bytes, parts: Sequence[tuple[list[bytes], bytes]]) -> tuple[list[bytes], bytes]:
     pieces = [b"--%s\r\n%s\r\n\r\n%s" % (mark, b"\r\n".join(fields), body) for fields, body in parts]
-    fields = [b"Content-Type: multipart/%s;\r\n boundary=\"%s\"" % (kind.encode(), mark)]
+    fields = [b'Content-Type: multipart/%s;\r\n boundary="%s"' % (kind.encode(), mark)]
     return fields, b"".join([*pieces, b"--%s--\r\n" % mark])

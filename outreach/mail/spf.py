@@ -25,7 +25,9 @@ _TERM = re.compile(
 )
 _NETWORK = re.compile(r"(?P<qualifier>[+?~-]?)(?P<name>ip[46]):(?P<spec>[0-9a-f.:]+(?:/\d{1,3})?)", re.IGNORECASE)
 _MODIFIER = re.compile(r"(?P<name>[a-z][a-z0-9_.-]*)=(?P<value>[!-~]*)", re.IGNORECASE)
-_MACRO = re.compile(r"%(?:\{(?P<letter>[slodiphv])(?P<digits>\d{0,3})(?P<turn>r?)(?P<cut>[.+,/_=-]*)\}|(?P<sign>[%_-]))", re.I)
+_MACRO = re.compile(
+    r"%(?:\{(?P<letter>[slodiphv])(?P<digits>\d{0,3})(?P<turn>r?)(?P<cut>[.+,/_=-]*)\}|(?P<sign>[%_-]))", re.I
+)
 _SIGNS = {"%": "%", "_": " ", "-": "%20"}
 _ASKING = frozenset({"include", "a", "mx", "ptr", "exists"})
 _LABEL = re.compile(r"[^.\s]{1,63}")
@@ -218,7 +220,7 @@ def _check_term(term: re.Match[str]) -> None:
         raise _PermanentError
     if has_width and name not in {"a", "mx"}:
         raise _PermanentError
-    if parts["v4"] is not None and int(parts["v4"][1:]) > 32 or parts["v6"] is not None and int(parts["v6"]) > 128:
+    if (parts["v4"] is not None and int(parts["v4"][1:]) > 32) or (parts["v6"] is not None and int(parts["v6"]) > 128):
         raise _PermanentError
 
 

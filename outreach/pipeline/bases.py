@@ -5,7 +5,9 @@ consent and the rule of campaigns; an invitation's, its inviter's own act and th
 of a notice about a topic, a consent its reader still lives by (any: the link it brings stops everything too), or their
 own press, where it is a receipt; about an invitation, the connection it led to; about a person's request under the law,
 that request, whatever is barred (GDPR 12(3)); that of an answer, the conversation its reader wrote in, whatever they
-agreed to, unless a bar stands; every other goes to a working member of staff, or a member who wants to be told.
+agreed to, unless a bar stands; that of a mail between two people, their connection while its reader has not muted it; of
+the warning that such a mail is held, that it still is; every other goes to a working member of staff, or a member who
+wants to be told.
 """
 
 from collections.abc import Sequence
@@ -41,11 +43,19 @@ _SYSTEM = text(
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'deceased'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'deceased'
       WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM rights_mail r WHERE r.message = x.id) THEN NULL
+      WHEN x.origin = 'reply' AND EXISTS (SELECT 1 FROM relayed r JOIN relay_address a ON a.id = r.address
+        JOIN connection n ON n.id = a.connection WHERE r.message = x.id AND n.ended IS NOT NULL) THEN 'connection_ended'
+      WHEN x.origin = 'reply' AND EXISTS (SELECT 1 FROM relayed r JOIN relay_address a ON a.id = r.address
+        JOIN connection_side d ON d.connection = a.connection AND d.contact = x.contact AND d.muted IS NOT NULL
+        WHERE r.message = x.id) THEN 'muted'
+      WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM relayed r WHERE r.warning = x.id AND r.state <> 'held')
+        THEN 'held_settled'
       WHEN x.origin NOT IN ('confirmation', 'reply') AND x.topic IS NULL AND x.invitation IS NULL
         AND EXISTS (SELECT 1 FROM staff f WHERE f.contact = c.id AND f.disabled IS NULL) THEN NULL
       WHEN x.origin NOT IN ('confirmation', 'reply') AND x.topic IS NULL AND x.invitation IS NULL
         AND NOT (x.origin = 'notice' AND EXISTS (SELECT 1 FROM member m WHERE m.contact = c.id AND m.closed IS NULL
-          AND m.notify = 1)) THEN 'staff_ended'
+          AND m.notify = 1))
+        AND NOT EXISTS (SELECT 1 FROM relayed r WHERE r.warning = x.id) THEN 'staff_ended'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'never'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'never'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'restricted'
@@ -60,6 +70,8 @@ _SYSTEM = text(
         JOIN conversation v ON v.id = a.conversation AND v.contact = c.id
         JOIN conversation_post p ON p.conversation = v.id AND p.kind = 'theirs'
         WHERE a.message = x.id AND a.kind = 'answer') THEN NULL
+      WHEN x.origin = 'reply' AND EXISTS (SELECT 1 FROM relayed r JOIN relay_address a ON a.id = r.address
+        JOIN connection n ON n.id = a.connection AND n.ended IS NULL WHERE r.message = x.id) THEN NULL
       WHEN x.origin = 'reply' THEN 'conversation_ended'
       WHEN x.origin = 'notice' AND x.invitation IS NOT NULL AND EXISTS (SELECT 1 FROM invitation i
         JOIN connection n ON n.invitation = i.id AND n.ended IS NULL AND c.id IN (n.low, n.high)

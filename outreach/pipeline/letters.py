@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from outreach.domain.errors import OutreachError, SettingsError
 from outreach.domain.invitation import Relationship, Way
 from outreach.domain.tokens import Purpose
-from outreach.mail import dkim, system
+from outreach.mail import dkim, relayed, system
 from outreach.mail.compose import Envelope, Form, Returns, Sender, TopicList, compose, message_id
 from outreach.mail.content import Filled, Prepared
 from outreach.mail.footer import Footer
@@ -23,6 +23,8 @@ from outreach.services.campaign_content import reader_fields
 from outreach.services.context import Context
 from outreach.services.invitation_mail import Words, day, links_of, write_connect, write_invitation
 from outreach.services.public_text import House, read_house
+from outreach.services.relaying.writing import Onward
+from outreach.services.relaying.writing import load as load_onward
 from outreach.services.scanners import hidden_url
 from outreach.services.senders import key_files
 from outreach.store import letters as store
@@ -71,6 +73,7 @@ class _Others(_Desk):
     asked: dict[int, list[dict[str, Any]]]
     house: House
     evidence: dict[int, bytes]
+    onward: Mapping[int, Onward | None]
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,9 @@ def write_letters(ctx: Context, ids: Sequence[int], decided_at: float) -> Letter
         if len(rows) < len(ids):
             rows = store.other_letters(conn, ids)
             asked = store.asked(conn, sorted({row.confirmation for row in rows if row.confirmation is not None}))
-            others = _Others(*shared, asked, read_house(conn), letters.evidence)
+            replies = [row.id for row in rows if row.origin == "reply"]
+            onward = load_onward(conn, ctx, shared[1], replies, _first(senders).from_domain) if replies else {}
+            others = _Others(*shared, asked, read_house(conn), letters.evidence, onward)
             others.keys.load({row.contact for row in rows} | {row.inviter for row in rows if row.inviter is not None})
             _write_each(letters, rows, partial(_write_other, others))
     return letters
@@ -191,7 +196,9 @@ def _write_other(desk: _Others, row: Row[Any]) -> tuple[str, Parcel]:
     address = desk.keys.text(row.contact, row.address_box)
     if address is None:
         raise OutreachError("the person was erased")
-    brand = desk.senders[row.sender] if row.sender is not None else next(iter(desk.senders.values()))
+    if row.id in desk.onward:
+        return _pass_on(desk, row, address)
+    brand = desk.senders[row.sender] if row.sender is not None else _first(desk.senders)
     sender = _sender(desk.ctx, brand)
     filled, stop_url = _contents(desk, row, brand)
     returns = _returns(desk.ctx, row)
@@ -204,6 +211,30 @@ def _write_other(desk: _Others, row: Row[Any]) -> tuple[str, Parcel]:
         desk.evidence[row.id] = desk.keys.seal(row.contact, shown | {"sha256": hashlib.sha256(data).hexdigest()})
     mail_from = sender.address if returns is None else returns.mail_from
     return brand.relay, Parcel(row.id, mail_from, address, data, desk.decided_at, row.provider)
+
+
+def _pass_on(desk: _Others, row: Row[Any], address: str) -> tuple[str, Parcel]:
+    """A mail from one person to another they are connected with. It bounces to us, as every other."""
+    onward, brand, returns = desk.onward[row.id], _first(desk.senders), _returns(desk.ctx, row)
+    if onward is None or returns is None:
+        raise OutreachError("its words are gone, or mail no longer comes to this installation")
+    letter = relayed.Letter(
+        name=onward.name,
+        address=onward.address,
+        to=address,
+        message_id=message_id(row.ref, brand.from_domain),
+        second=desk.now // 1_000_000,
+        notice=onward.notice,
+        answers=onward.answers,
+        signers=_signers(desk.ctx, brand),
+    )
+    data = relayed.compose(letter, onward.mail)
+    return brand.relay, Parcel(row.id, returns.mail_from, address, data, desk.decided_at, row.provider)
+
+
+def _first(senders: Mapping[int, Row[Any]]) -> Row[Any]:
+    """The brand that speaks where no topic names one."""
+    return next(iter(senders.values()))
 
 
 def _returns(ctx: Context, row: Row[Any]) -> Returns | None:

@@ -35,7 +35,7 @@ from outreach.services.public_text import House, read_house
 from outreach.services.scanners import looks_like_one
 from outreach.services.sign_up import write_request
 from outreach.store import connect_links as links
-from outreach.store import consents, invitations, invitees, members, requests
+from outreach.store import connections, consents, invitations, invitees, members, relaying, requests
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys, seal, unseal
 from outreach.store.contacts import find_by_address, find_by_id
@@ -331,8 +331,16 @@ def tell_requester(conn: Connection, ctx: Context, now: int, invitation_row: Row
             "owner": members.name_of(ContactKeys(ctx.keyring, conn), owner),
             "start_url": f"{ctx.settings.public_url}/members/start",
             "end_url": f"{ctx.settings.public_url}/connection/{token}/end",
+            "write_to": _write_to(conn, ctx, owner.contact, person.id),
         }
         outbox.queue_notice(conn, ctx, now, person, template="connected", facts=facts, invitation=invitation_row.id)
+
+
+def _write_to(conn: Connection, ctx: Context, owner: int, asker: int) -> str:
+    """The address at which who asked reaches the owner; empty while no mail comes in here."""
+    row = connections.live_between(conn, owner, asker)
+    address = None if row is None else relaying.to_write_to(conn, row.id, asker)
+    return "" if address is None or not ctx.settings.mail_in else f"{address.local_part}@{ctx.settings.mail_in}"
 
 
 def _question(conn: Connection, ctx: Context, token: str, now: int, *, lock: bool = False) -> Row[Any]:

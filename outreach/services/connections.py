@@ -17,7 +17,8 @@ from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
 from outreach.services.expiry import erase_strangers
 from outreach.services.public_text import House, read_house
-from outreach.store import connections, consents, invitations, members
+from outreach.services.relaying import letting
+from outreach.store import connections, consents, invitations, members, relaying
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.connections import ConnectionRow
@@ -106,6 +107,7 @@ def connect(
     if row is None:
         pair = (inviter_contact, other_contact)
         row = connections.add(conn, now, invitation_id=invitation_row.id, pair=pair)
+        relaying.make_addresses(conn, row.id, pair)
         body = {"connection": row.ref.hex(), "invitation": invitation_row.ref.hex(), "way": invitation_row.way}
         entries = [
             Entry(kind="connection.made", actor=actor.name, contact=refs[person], body=body) for person in sorted(refs)
@@ -152,12 +154,12 @@ def take_back(ctx: Context, actor: Actor, ref: bytes, what: str) -> None:
 
 
 def mute(ctx: Context, actor: Actor, ref: bytes) -> None:
-    """Let nothing about this connection reach me; the other side is not told. Twice is once."""
+    """Let nothing about this connection reach me; the other side is not told. Mails of theirs wait. Twice is once."""
     _set_muted(ctx, actor, ref, is_muted=True)
 
 
 def unmute(ctx: Context, actor: Actor, ref: bytes) -> None:
-    """Take a mute back. Twice is once."""
+    """Take a mute back: mails that waited come now. Twice is once."""
     _set_muted(ctx, actor, ref, is_muted=False)
 
 
@@ -232,6 +234,8 @@ def _set_muted(ctx: Context, actor: Actor, ref: bytes, *, is_muted: bool) -> Non
             kind = "connection.muted" if is_muted else "connection.unmuted"
             body = {"connection": row.ref.hex()}
             record(conn, now, Entry(kind=kind, actor=actor.name, contact=me.contact_ref, body=body))
+            if not is_muted:
+                letting.let_waiting_through(conn, ctx, now, row.id, me.contact)
 
 
 def _end(conn: Connection, now: int, row: ConnectionRow, *, by: int, actor: Actor, why: str) -> bool:
@@ -241,6 +245,7 @@ def _end(conn: Connection, now: int, row: ConnectionRow, *, by: int, actor: Acto
     if fresh is None or fresh.ended is not None:
         return False
     connections.end(conn, now, row.id, by)
+    letting.end(conn, now, row.id)
     body = {"connection": row.ref.hex(), "why": why}
     sides = [
         Entry(

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from outreach.domain.inbound_addresses import Door
 from outreach.mail.inbound.reading import read
 from outreach.mail.peer import Peer
+from outreach.mail.resolver import Resolver
 from outreach.services.context import Context
+from outreach.services.relaying import passing
 from outreach.store import inbound as store
 from outreach.store.boxes import ContactKeys
 
@@ -51,16 +53,29 @@ def may_accept(ctx: Context, local_part: str) -> Refusal | Known:
     ticket = ctx.inbound.read(local_part)
     if ticket is None and local_part.lower() == Door.REPORT:
         return Known(local_part, Door.REPORT, 0)
-    if ticket is None:
+    if ticket is None and not passing.is_relay_address(local_part):
         return UNKNOWN
-    door, message = ticket
     with ctx.db.reading() as conn:
-        whom = store.addressee(conn, message)
-    return UNKNOWN if whom is None else Known(local_part, door, whom, message)
+        if ticket is not None:
+            door, message = ticket
+            whom = store.addressee(conn, message)
+            return UNKNOWN if whom is None else Known(local_part, door, whom, message)
+        refused = passing.at_the_door(conn, ctx.db.now(conn), local_part)
+        if refused is not None:
+            return Refusal(550, refused)
+        writer = passing.sender_of(conn, local_part)
+        return UNKNOWN if writer is None else Known(local_part, RELAY, writer)
 
 
-def take_in(ctx: Context, known: Known, octets: bytes, peer: Peer) -> Refusal | None:
-    """Keep a mail for one recipient; the same mail once. None: it is kept, durably. Raises the driver's errors."""
+def take_in(ctx: Context, known: Known, octets: bytes, peer: Peer, resolver: Resolver | None = None) -> Refusal | None:
+    """Keep a mail for one recipient; the same mail once. None: it is kept, durably. Raises the driver's errors.
+
+    What comes to a relay address is refused here unless somebody vouches for its sender, by `resolver` or the system's.
+    """
+    if known.door == RELAY:
+        refused = passing.at_the_data(ctx, local_part=known.local_part, octets=octets, peer=peer, resolver=resolver)
+        if refused is not None:
+            return Refusal(refused.code, refused.text)
     message, contact = known.message, known.contact
     if not contact:
         message = _named_in(ctx, octets)

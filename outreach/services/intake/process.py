@@ -11,17 +11,17 @@ import structlog
 from sqlalchemy import Connection
 
 from outreach.domain.inbound_addresses import Door
-from outreach.hosts import LOOPBACK
-from outreach.mail.authentication import check
 from outreach.mail.inbound.incoming import Incoming, Kind
 from outreach.mail.inbound.reading import read
 from outreach.mail.peer import Peer
-from outreach.mail.resolver import Resolver, SystemResolver
+from outreach.mail.resolver import Resolver
 from outreach.services.context import Context
 from outreach.services.conversations.incoming import take_reply
 from outreach.services.intake import complaints
 from outreach.services.intake.accept import RELAY
 from outreach.services.intake.bounces import take_reports
+from outreach.services.relaying.passing import pass_on
+from outreach.services.vouching import authenticate
 from outreach.services.withdraw import withdraw_by_mail
 from outreach.store import consents
 from outreach.store import inbound as store
@@ -110,29 +110,17 @@ def _look(ctx: Context, mail: _Mail, resolver: Resolver | None) -> _Mail:
     mail = replace(mail, incoming=incoming)
     if incoming.kind is not Kind.COMPLAINT:
         return mail
-    found = check(
-        mail.octets,
-        peer_ip=mail.peer.ip,
-        helo=mail.peer.helo,
-        mail_from=mail.peer.mail_from,
-        authserv=_authserv(ctx, mail.peer),
-        resolver=resolver or SystemResolver(),
-    )
+    found = authenticate(ctx, mail.octets, mail.peer, resolver)
     if found.is_unsure:
         raise UnsureError
     return replace(mail, domains=", ".join(sorted(found.domains)) if "dkim" in found.by else "")
 
 
-def _authserv(ctx: Context, peer: Peer) -> str:
-    """Whose results are believed: our own mail server's, and those of the demo mailbox beside us."""
-    settings = ctx.settings
-    if settings.demo_mailbox is not None and peer.ip in LOOPBACK:
-        return settings.inbound_authserv or settings.mail_in
-    return settings.inbound_authserv
-
-
 def _act(conn: Connection, ctx: Context, now: int, mail: _Mail) -> None:
-    if mail.message is None or mail.incoming is None:
+    if mail.message is None:
+        pass_on(conn, ctx, now, local_part=mail.local_part, octets=mail.octets, peer=mail.peer)
+        return
+    if mail.incoming is None:
         return
     consents.lock_contacts(conn, [mail.contact])
     ref, about = mail.message

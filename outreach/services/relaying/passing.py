@@ -13,17 +13,17 @@ from sqlalchemy import Connection
 from outreach.domain import addresses
 from outreach.domain.actors import ENGINE
 from outreach.domain.errors import InvalidInputError
-from outreach.hosts import LOOPBACK
-from outreach.mail import authentication, cleaning
+from outreach.mail import cleaning
 from outreach.mail.authentication import Authenticated
 from outreach.mail.inbound import automatic, fields
 from outreach.mail.inbound.fields import Fields
 from outreach.mail.peer import Peer
 from outreach.mail.relayed import LOOP_MARK
-from outreach.mail.resolver import Resolver, SystemResolver
+from outreach.mail.resolver import Resolver
 from outreach.services.context import Context
 from outreach.services.relaying import held, words
 from outreach.services.relaying.letting import let_through
+from outreach.services.vouching import authenticate
 from outreach.store import consents
 from outreach.store import relaying as store
 from outreach.store.audit import Entry, record
@@ -109,24 +109,6 @@ def at_the_data(
     return None if exact is not None and _is_from(found, exact, peer) else _UNPROVED
 
 
-def authenticate(ctx: Context, octets: bytes, peer: Peer, resolver: Resolver | None = None) -> Authenticated:
-    """Who vouches for a mail's sender: SPF and DKIM; or the results our own server, or the demo mailbox beside us, wrote
-    into it. `resolver`: None for the system's.
-    """
-    settings = ctx.settings
-    authserv = settings.inbound_authserv
-    if settings.demo_mailbox is not None and peer.ip in LOOPBACK:
-        authserv = authserv or settings.mail_in
-    return authentication.check(
-        octets,
-        peer_ip=peer.ip,
-        helo=peer.helo,
-        mail_from=peer.mail_from,
-        authserv=authserv,
-        resolver=resolver or SystemResolver(),
-    )
-
-
 def pass_on(conn: Connection, ctx: Context, now: int, *, local_part: str, octets: bytes, peer: Peer) -> None:
     """Take a mail that `at_the_data` let in, inside the caller's transaction.
 
@@ -147,7 +129,9 @@ def pass_on(conn: Connection, ctx: Context, now: int, *, local_part: str, octets
         dropped = "too many"
     body: dict[str, Any] = {"connection": row.connection_ref.hex(), "octets": len(octets)}
     if dropped or person is None:
-        entry = Entry(kind="relay.dropped", actor=ENGINE.name, contact=refs.get(row.writer), body={**body, "reason": dropped})
+        entry = Entry(
+            kind="relay.dropped", actor=ENGINE.name, contact=refs.get(row.writer), body={**body, "reason": dropped}
+        )
         record(conn, now, entry)
         return
     keys = ContactKeys(ctx.keyring, conn)

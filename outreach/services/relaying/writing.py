@@ -36,20 +36,20 @@ class Onward:
 
 def load(
     conn: Connection, ctx: Context, keys: ContactKeys, messages: Sequence[int], domain: str
-) -> dict[int, Onward]:
+) -> dict[int, Onward | None]:
     """What these messages pass on, by the message's id; those that pass nothing on are not in it.
 
-    `domain`: at which our Message-IDs are. A mail whose words are gone is left out as well.
+    `domain`: at which our Message-IDs are. None: its words are gone.
     """
     rows = store.of_messages(conn, messages)
     people = find_by_ids(conn, [row.reader for row in rows.values()])
     keys.load([person for row in rows.values() for person in (row.reader, row.writer)])
     house = read_house(conn)
-    found = {}
+    found: dict[int, Onward | None] = {}
     for one, row in rows.items():
         facts = keys.facts(row.writer, row.words_box)
-        if facts and row.reader in people:
-            found[one] = _onward(conn, ctx, keys, house, row, people[row.reader], facts, domain)
+        is_there = facts and row.reader in people
+        found[one] = _onward(conn, ctx, keys, house, row, people[row.reader], facts, domain) if is_there else None
     return found
 
 
