@@ -25,6 +25,7 @@ from outreach.store.schema.campaigns import attempt, campaign, content, message
 from tests.acceptance.postman import Postman
 from tests.factories import World
 from tests.foundations.installation import AMPLE_SECONDS, ROOT, own_environment, wait_for
+from tests.guards.living import free_port
 
 
 @dataclass
@@ -83,6 +84,7 @@ class Site:
             "OUTREACH_DATABASE_URL": self.ctx.db.url,
             "OUTREACH_BROKER_URL": self.broker_url,
             "OUTREACH_DEMO_SMTP_PORT": str(self.post.port),
+            "OUTREACH_INBOUND_PORT": str(free_port()),
             **settings,
         }
         self.hosts.append(Host(folder, environment))
