@@ -1,4 +1,4 @@
-"""What a policy is made of, and the policies about what comes back, about asking again and about other bases than consent.
+"""What a policy is made of, and the policies about what comes back, asking again, and other bases than consent.
 
 For `domain/policies.py`, which names them all. A value is a JSON object.
 """

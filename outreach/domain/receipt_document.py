@@ -140,8 +140,7 @@ def _record(receipt: Receipt, here: str) -> dict[str, Any]:
         "dpv:hasConsentStatus": _status(receipt),
         "dpv:hasConsentControl": {"@type": "dpv:WithdrawConsent", "dpv:isExercisedAt": rights},
         "dpv:hasRight": [
-            {"@type": ["dpv:DataSubjectRight", f"eu-gdpr:{right}"], "dpv:isExercisedAt": rights}
-            for right in _RIGHTS
+            {"@type": ["dpv:DataSubjectRight", f"eu-gdpr:{right}"], "dpv:isExercisedAt": rights} for right in _RIGHTS
         ],
     }
     if controller.country:

@@ -187,7 +187,7 @@ class _Step:
         began = soft.at if soft else now if self.change.agreed is None else self.change.agreed
         lives = (self.topic.expires_days, self.longest_days)
         ends = [began + days * _DAY for days in lives if days is not None]
-        return min(ends + [soft.ends] if soft else ends, default=None)
+        return min([*ends, soft.ends] if soft else ends, default=None)
 
     def event(self, now: int, keys: ContactKeys) -> dict[str, Any]:
         """The append-only event."""

@@ -26,7 +26,9 @@ from outreach.store.schema.people import contact, contact_key, mailbox
 
 MESSAGES = 100
 _INSTANTS = frozenset({"at", "issued", "received", "requested", "given", "shown", "pressed"})
-_LINK = re.compile(r"(/(?:confirm|stop|why|look|undo|set-up|password|choose|invitation|hand|connection)/)[A-Za-z0-9_.-]+")
+_LINK = re.compile(
+    r"(/(?:confirm|stop|why|look|undo|set-up|password|choose|invitation|hand|connection)/)[A-Za-z0-9_.-]+"
+)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, literal_column, select
 from sqlalchemy.engine import Row
 
 from outreach.domain.actors import ENGINE, Actor
@@ -62,7 +62,9 @@ def _end_soft(ctx: Context) -> int:
         value = policies.value_at(conn, Name.SOFT_OPT_IN, ctx.db.now(conn))
 
     def due(now: int) -> Select[Any]:
-        stands = literal_column("consent.state IN ('granted', 'paused')")  # literal, as in the index
+        stands: ColumnElement[bool] = literal_column(
+            "consent.state IN ('granted', 'paused')"
+        )  # literal, as in the index
         return select(consent.c.contact, consent.c.topic, consent.c.text).where(
             consent.c.soft_from <= too_old(value, now), stands
         )

@@ -48,8 +48,8 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True)
 class Bought:
-    """The evidence of a soft opt-in (ePrivacy 13(2)): what was bought or asked about, and the words that offered to object
-    when the address was taken.
+    """The evidence of a soft opt-in (ePrivacy 13(2)): what was bought or asked about, and the words that offered to
+    object when the address was taken.
     """
 
     ground: Ground

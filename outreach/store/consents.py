@@ -17,7 +17,7 @@ from outreach.store.schema.people import contact, mailbox
 
 @dataclass(frozen=True)
 class Held:
-    """A consent row as it stands. Instants in UTC microseconds. `soft_from`: of the purchase it stands on, if on one."""
+    """A consent row as it stands. Instants in UTC microseconds. `soft_from`: of a purchase it stands on."""
 
     contact: int
     topic: int

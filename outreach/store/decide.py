@@ -87,8 +87,8 @@ class Rule:
     """The policy of one moment, ready to be put into SQL. Quiet hours in minutes after local midnight.
 
     `ratio`: informational mails before each promotional one, where a text promises fewer. `is_settling`: caps began of
-    which the surplus is still to be withheld; until then nothing planned may be judged again. `too_old`: a purchase up to
-    then carries no mail.
+    which the surplus is still to be withheld; until then nothing planned may be judged again. `too_old`: a purchase up
+    to then carries no mail.
     """
 
     caps: Caps

@@ -177,7 +177,8 @@ class Bench:
         return Facts(
             topic=self.topic, kind=kind, has_key=one.has_key, bars=one.bars,
             consent=Consented(
-                one.state or "none", one.expires, one.kinds, one.promise, max(one.ratio_k, least), one.own, one.soft_from
+                one.state or "none", one.expires, one.kinds, one.promise, max(one.ratio_k, least), one.own,
+                one.soft_from,
             ),
             ledger=ledger, reserved=NOW + 1, total=total, promotional=promotional, ceiling=one.ceiling,
             own_total=one.own_total, zone=one.zone, quiet_from=one.quiet[0], quiet_to=one.quiet[1],
