@@ -1,4 +1,4 @@
-"""Reads any mail that came in: what kind it is, whom it is about, what a person wrote in it. Pure, bounded, never raises.
+"""Reads any mail that came in: its kind, what it is about, what a person wrote in it. Pure, bounded, never raises.
 
 The order matters, and goes from what is surest to what is left: complaint, report on delivery by RFC 3464, receipt,
 bounce in a mail system's own words, wish to stop, challenge, automatic answer; a person's reply is the rest. A person
@@ -21,7 +21,7 @@ from outreach.mail.inbound.traces import Traces
 _SHORTEST_LOCAL = 3
 _MOST_RAW, _MOST_SHOWN = 1500, 500
 _MOST_SUBJECT = 500
-_OURS = (
+_A_MAIL_HAS = (
     "from",
     "to",
     "subject",
@@ -38,8 +38,8 @@ _OURS = (
 def read(octets: bytes, *, door: str, now: int) -> Incoming:
     """What `octets`, a whole mail as it was taken in, turn out to be. `door`: a Door's value, or anything else.
 
-    `now`: UTC microseconds; a date after it is not believed. Best with `Return-Path: <envelope sender>` as the first field, as
-    RFC 5321 §4.4 has it: an empty one says that a machine wrote. Never raises: what cannot be understood is UNREADABLE.
+    `now`: UTC microseconds; a date after it is not believed. Best with `Return-Path: <envelope sender>` as the first
+    field, as RFC 5321 §4.4 has it: an empty one says that a machine wrote. Never raises: what cannot be understood is UNREADABLE.
     """
     try:
         return understand(octets, door=door, now=now)
@@ -50,7 +50,7 @@ def read(octets: bytes, *, door: str, now: int) -> Incoming:
 def understand(octets: bytes, *, door: str, now: int) -> Incoming:
     """The same without the net below it."""
     letter = _Letter(mime.parse(octets), door, now)
-    if not any(name in letter.header for name in _OURS):
+    if not any(name in letter.header for name in _A_MAIL_HAS):
         return letter.is_a(Kind.UNREADABLE)
     return _complaint(letter) or _report(letter) or _own_words(letter) or _written(letter)
 
