@@ -61,7 +61,7 @@ def take_reply(
 
 
 def _is_foreign(conn: Connection, ctx: Context, person: Person, wrote_from: str) -> bool:
-    """Whether it came from another mailbox than the mail went to: another of theirs, or of somebody it was passed on to.
+    """Whether it came from another mailbox than the mail went to: theirs too, or of somebody it was passed on to.
 
     A +tag or another spelling of the same mailbox is theirs.
     """
