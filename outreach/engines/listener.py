@@ -250,9 +250,8 @@ class _Handler:
         """By LMTP an answer for each recipient (RFC 2033 §4.2); by SMTP one for all: what is not kept comes again."""
         if self._is_lmtp:
             return "\r\n".join(answers)
-        if _LATER in answers:
-            return _LATER
-        return next((answer for answer in answers if answer == _KEPT), answers[0])
+        later = next((answer for answer in answers if answer.startswith("4")), None)
+        return later or next((answer for answer in answers if answer == _KEPT), answers[0])
 
     def _refuse(self, server: Conversation, refusal: Refusal) -> str:
         self._unknown += 1

@@ -87,7 +87,8 @@ def keep(conn: Connection, keys: ContactKeys, now: int, mails: Iterable[Arrived]
             "received": now,
             "due": now,
         }
-        new += conn.execute(_or_nothing(conn, inbound_mail).values(values)).rowcount
+        made = _or_nothing(conn, inbound_mail).values(values).returning(inbound_mail.c.id)
+        new += conn.execute(made).first() is not None
     return new
 
 

@@ -54,8 +54,8 @@ def put_one(conn: Connection, now: int, bar: Bar) -> bytes | None:
     """Put up one bar. Returns its ref; None where one of its kind stands on the key already."""
     ref = secrets.token_bytes(16)
     values = {"ref": ref, "key": bar.key, "scope": bar.scope, "kind": bar.kind, "lift": bar.lift, "since": now}
-    done = conn.execute(_insert_new(conn).values(**values, reason=bar.reason))
-    return ref if done.rowcount else None
+    made = _insert_new(conn).values(**values, reason=bar.reason).returning(suppression.c.id)
+    return None if conn.execute(made).first() is None else ref
 
 
 def lift_by_owner(conn: Connection, now: int, keys: Collection[bytes]) -> int:

@@ -63,6 +63,7 @@ def running(folder: Path, word: str) -> Iterator[Product]:
         "OUTREACH_LISTEN_PORT": str(port),
         "OUTREACH_PUBLIC_URL": product.url,
         "OUTREACH_DEMO_SMTP_PORT": str(free_port()),
+        "OUTREACH_INBOUND_PORT": str(free_port()),
         "OUTREACH_SIGN_UP_SECONDS": "0",  # a test types and knocks faster than people do
         "OUTREACH_HTTP_LIMIT": "100000/minute",
         "OUTREACH_SIGN_IN_LIMIT": "1000/minute",

@@ -61,6 +61,7 @@ class Installation:
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     demo_port: int = field(default_factory=free_port)
+    inbound_port: int = field(default_factory=free_port)
 
     @property
     def url(self) -> str:
@@ -82,6 +83,7 @@ class Installation:
             "OUTREACH_PUBLIC_URL": self.url,
             "OUTREACH_LISTEN_PORT": str(self.port),
             "OUTREACH_DEMO_SMTP_PORT": str(self.demo_port),
+            "OUTREACH_INBOUND_PORT": str(self.inbound_port),
             "OUTREACH_LOG_LEVEL": "warning",
             **self.settings,
         }

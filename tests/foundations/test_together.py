@@ -112,11 +112,13 @@ def test_the_supervisor_killed_takes_its_children_along(running: Running) -> Non
     assert not running.here.answers()
 
 
-def test_a_taken_port_of_the_demo_mailbox_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["demo_smtp_port", "inbound_port"])
+def test_a_taken_port_for_mail_is_named(tmp_path: Path, name: str) -> None:
     here = Installation(tmp_path)
-    with closing(socket.create_server(("127.0.0.1", here.demo_port))):
+    port = here.demo_port if name == "demo_smtp_port" else here.inbound_port
+    with closing(socket.create_server(("127.0.0.1", port))):
         ended = here.ask("run")
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("outreach: demo_smtp_port: ")
+    assert line.startswith(f"outreach: {name}: ")
     assert not here.processes()
