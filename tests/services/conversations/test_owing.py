@@ -1,6 +1,7 @@
 """Who owes the readers of a promotion answers is told before the next one, and refused it where policy says so."""
 
 import json
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -38,13 +39,13 @@ class Seller:
         ]
         self.draft = self._campaign("promotional", state="draft", due=None)
 
-    def _campaign(self, kind: str, **more: object) -> int:
+    def _campaign(self, kind: str, **more: Any) -> int:
         return self.world.campaign(self.topic, author=self.robin.staff_id, kind=kind, **more)
 
     def ref(self, which: int) -> bytes:
         return bytes(rows(self.ctx, campaign.c.ref, id=which)[0].ref)
 
-    def schedule(self, actor: Actor | None = None) -> dict[str, object]:
+    def schedule(self, actor: Actor | None = None) -> dict[str, Any]:
         """Schedule the draft, and what the log says of it."""
         campaigns.schedule_campaign(self.ctx, actor or self.robin, self.ref(self.draft), campaigns.Timing())
         with self.ctx.db.reading() as conn:

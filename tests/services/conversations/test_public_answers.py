@@ -74,12 +74,10 @@ def test_what_was_published_stands_until_it_is_taken_back_and_the_log_has_both(
     ref = public_answers.write_answer(ctx, robin, answer_to(garden))
     public_answers.edit_answer(ctx, robin, ref, answer_to(garden, title="Half as many"))
     public_answers.publish_answer(ctx, robin, ref, was_read=True)
-    for act in (
-        lambda: public_answers.edit_answer(ctx, robin, ref, answer_to(garden)),
-        lambda: public_answers.publish_answer(ctx, robin, ref, was_read=True),
-    ):
-        with pytest.raises(ConflictError):
-            act()
+    with pytest.raises(ConflictError):
+        public_answers.edit_answer(ctx, robin, ref, answer_to(garden))
+    with pytest.raises(ConflictError):
+        public_answers.publish_answer(ctx, robin, ref, was_read=True)
     public_answers.withdraw_answer(ctx, robin, ref, "the numbers were of another topic")
     assert public_answers.see_answers(ctx, garden, "sv").answers == ()
     with pytest.raises(ConflictError):
