@@ -36,8 +36,8 @@ class Incoming:
 
     `status`: RFC 3463 code, or empty. `diagnostic`: the reporting server's words on one line, addresses masked.
     `reporting`: its host name, the remote server's where it spoke. `tickets`: local parts of ours found inside, such as
-    the failed mail's Return-Path. `message_ids`: Message-IDs it is about, without brackets. `text`: what a person wrote,
-    quotes cut off into `quoted`.
+    the failed mail's Return-Path. `message_ids`: Message-IDs it is about, without brackets. `text`: what a person
+    wrote, quotes cut off into `quoted`.
     `date`: its Date in UTC microseconds.
     """
 

@@ -39,7 +39,8 @@ def read(octets: bytes, *, door: str, now: int) -> Incoming:
     """What `octets`, a whole mail as it was taken in, turn out to be. `door`: a Door's value, or anything else.
 
     `now`: UTC microseconds; a date after it is not believed. Best with `Return-Path: <envelope sender>` as the first
-    field, as RFC 5321 §4.4 has it: an empty one says that a machine wrote. Never raises: what cannot be understood is UNREADABLE.
+    field, as RFC 5321 §4.4 has it: an empty one says that a machine wrote. Never raises: what cannot be understood is
+    UNREADABLE.
     """
     try:
         return understand(octets, door=door, now=now)
