@@ -1,7 +1,7 @@
 """The mails behind a number on a campaign's page, by contact reference and masked address.
 
-There is no list of who was withheld, and somebody who was reads like somebody who was never in the audience: no page
-says of one person that they asked not to (promise 9).
+There is no list of who was withheld. Looked up one by one, a contact who was reads as `why_not.of_one` lets them: that
+they asked not to, a limit, or not in the audience (promise 9).
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from outreach.services.campaign_content import the_campaign
 from outreach.services.campaign_pages import PAGE, later_words, page_ref
 from outreach.services.context import Context
 from outreach.services.forecast import reason_words
+from outreach.services.why_not import of_one
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import find_by_code
-from outreach.store.schema.campaigns import message
+from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.people import contact
 
 LISTS = ("sent", "to-go", "later", "came-back", "unknown")
@@ -31,7 +32,8 @@ _MAIL = (message.c.ref, message.c.state, message.c.reason, message.c.due, messag
 class MailLine:
     """One mail in a list. `code`: the contact reference; `address`: masked, or "" when no longer held.
 
-    `outcome`: one of LISTS, or "none" where no mail went; `reason`: why it waits or came back, in words, else "".
+    `outcome`: one of LISTS, or of `why_not.of_one` where no mail went; `reason`: why it waits or came back, in words,
+    else "".
     """
 
     code: str
@@ -77,7 +79,7 @@ def see_mails(ctx: Context, actor: Actor, ref: bytes, which: str, further: str =
 
 
 def see_mail_to(ctx: Context, actor: Actor, ref: bytes, code: str) -> MailLine:
-    """What became of the mail to one contact, found by reference. Who was withheld reads like who was never in it.
+    """What became of the mail to one contact, found by reference, or why there was none.
 
     Raises InvalidInputError for a reference that is nobody's.
     """
@@ -89,15 +91,16 @@ def see_mail_to(ctx: Context, actor: Actor, ref: bytes, code: str) -> MailLine:
             raise InvalidInputError("No contact has this reference. It stands at the foot of every mail.", "contact")
         now = ctx.db.now(conn)
         query = select(*_MAIL).where(message.c.campaign == one.id, message.c.contact == person.id)
-        row = conn.execute(query.where(message.c.state != "withheld")).one_or_none()
+        row = conn.execute(query).one_or_none()
         which = None
-        if row is not None:
+        if row is not None and row.state != "withheld":
             settled = {"sent": "sent", "failed": "came-back", "unknown": "unknown", "waiting": "later"}
             ahead = row.state == "planned" and row.due > now
             which = settled.get(row.state, "later" if ahead else "to-go")
-        address = _masked(ContactKeys(ctx.keyring, conn), person.id, _address_box(conn, person.id)) if row else ""
+        address = _masked(ContactKeys(ctx.keyring, conn), person.id, _address_box(conn, person.id)) if which else ""
+        is_planned = bool(conn.execute(select(campaign.c.planned).where(campaign.c.id == one.id)).scalar_one())
     if row is None or which is None:
-        return MailLine(person.code, "", None, "none")
+        return MailLine(person.code, "", None, of_one(row.reason if row is not None else None, is_planned=is_planned))
     return MailLine(person.code, address, *_outcome(which, row))
 
 

@@ -101,10 +101,11 @@ class CampaignView:
 
 @dataclass(frozen=True)
 class Count:
-    """A reason in words; `exactly` None reads "fewer than 5"."""
+    """A reason in words, and by its name; `exactly` None reads "fewer than 5"."""
 
     words: str
     exactly: int | None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -287,7 +288,9 @@ def _withheld(counts: tuple[tuple[str, int], ...]) -> Not:
         shown = _LIMITS.get(reason, reason)
         totals[shown] = totals.get(shown, 0) + count
     figures: Figures = for_marketers(totals, asked=_ASKED, own=_OWN_CHOICE)
-    named = tuple(Count(_WORDS.get(row.reason) or reason_words(row.reason), row.exactly) for row in figures.rows)
+    named = tuple(
+        Count(_WORDS.get(row.reason) or reason_words(row.reason), row.exactly, row.reason) for row in figures.rows
+    )
     return Not(named, figures.total, figures.at_least)
 
 

@@ -11,7 +11,9 @@ from sqlalchemy import event, insert, select
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import InvalidInputError, NotAllowedError, NotFoundError
 from outreach.services import campaign_mails, campaign_pages, contacts_list
+from outreach.services.campaign_mails import MailLine
 from outreach.services.context import Context
+from outreach.services.why_not import see_why_not
 from outreach.store.contacts import Person
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import topic
@@ -186,15 +188,37 @@ def test_a_long_list_is_paged_without_losing_anybody(
     assert seen == people
 
 
-@pytest.mark.parametrize("reason", ["withdrawn", "complaint", "erased", "never", "paused", "cap_own", "bounce"])
-def test_nothing_is_told_of_one_person_who_was_withheld(ctx: Context, world: World, alice: Actor, reason: str) -> None:
+def test_of_one_person_no_more_is_told_than_that_they_asked_not_to_a_limit_or_not_in_the_audience(
+    ctx: Context, world: World, alice: Actor
+) -> None:
     topic_id, _text = world.topic()
-    running = world.campaign(topic_id)
-    withheld = campaign_mails.see_mail_to(
-        ctx, alice, ref_of(ctx, running), mail(world, running, topic_id, "withheld", reason).code
-    )
-    stranger = campaign_mails.see_mail_to(ctx, alice, ref_of(ctx, running), world.person().code)
-    assert replace(withheld, code=stranger.code) == stranger
+    running = world.campaign(topic_id, planned=world.now)
+    ref = ref_of(ctx, running)
+
+    def told(*reasons: str) -> set[MailLine]:
+        codes = [mail(world, running, topic_id, "withheld", reason).code for reason in reasons]
+        return {replace(campaign_mails.see_mail_to(ctx, alice, ref, code), code="") for code in codes}
+
+    asked = ("withdrawn", "complaint", "erased", "never", "restricted", "deceased", "imported", "paused", "bounce")
+    assert told(*asked) == {MailLine("", "", None, "asked")}
+    assert told("cap_own", "cap_promise", "cap_total", "cap_promotional", "ratio") == {MailLine("", "", None, "limit")}
+    stranger = campaign_mails.see_mail_to(ctx, alice, ref, world.person().code)
+    assert told("no_consent", "expired", "kind", "same_mailbox") == {replace(stranger, code="")}
+    assert stranger.outcome == "outside"
+    unplanned = ref_of(ctx, world.campaign(topic_id))
+    assert campaign_mails.see_mail_to(ctx, alice, unplanned, world.person().code).outcome == "undecided"
+
+
+def test_each_reason_says_what_it_means_and_few_stay_few(ctx: Context, world: World, alice: Actor) -> None:
+    topic_id, text_id = world.topic()
+    for state in ["withdrawn"] * 5 + ["paused"] + ["granted"]:
+        world.grant(world.person(), topic_id, text_id, state=state)
+    running = world.campaign(topic_id, state="scheduled")
+    why = see_why_not(ctx, alice, ref_of(ctx, running))
+    assert why.is_forecast
+    assert [(row.words, row.exactly) for row in why.rows] == [("Asked not to", 5), ("Paused by the person", None)]
+    assert (why.total, why.at_least) == (5, True)
+    assert all(row.means for row in why.rows)
 
 
 def test_there_is_no_list_of_the_withheld(ctx: Context, world: World, alice: Actor) -> None:

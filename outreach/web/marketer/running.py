@@ -9,6 +9,7 @@ from outreach.domain.actors import Actor
 from outreach.domain.campaign import State
 from outreach.domain.errors import ConflictError, InvalidInputError
 from outreach.services import campaign_mails, campaign_pages, campaigns
+from outreach.services import why_not as why_not_service
 from outreach.services.context import Context
 from outreach.web import security
 from outreach.web.auth import current_actor, door
@@ -71,6 +72,25 @@ def find_mail(campaign: bytes) -> ResponseReturnValue:
     return page, 422 if line is None else 200
 
 
+@blueprint.get("/campaigns/<ref:campaign>/why-not")
+@door("marketer")
+def why_not(campaign: bytes) -> ResponseReturnValue:
+    return _why_not(campaign, FindForm(), None)
+
+
+@blueprint.post("/campaigns/<ref:campaign>/why-not")
+@door("marketer")
+def why_not_one(campaign: bytes) -> ResponseReturnValue:
+    """Why one contact got no mail of it. A POST keeps the reference out of histories; it changes nothing."""
+    form = FindForm()
+    try:
+        line = campaign_mails.see_mail_to(context(), current_actor(), campaign, form.text("contact"))
+    except InvalidInputError as error:
+        form.fail(error)
+        return _why_not(campaign, form, None), 422
+    return _why_not(campaign, form, line)
+
+
 @blueprint.post("/campaigns/<ref:campaign>/unschedule")
 @door("marketer")
 def unschedule(campaign: bytes) -> ResponseReturnValue:
@@ -107,6 +127,12 @@ def copy(campaign: bytes) -> ResponseReturnValue:
     made = campaigns.copy_campaign(context(), current_actor(), campaign)
     flash("This is a new draft with the same words and audience.", "ok")
     return redirect(url_for("marketer.words", campaign=made), 303)
+
+
+def _why_not(campaign: bytes, form: FindForm, line: campaign_mails.MailLine | None) -> str:
+    one = campaign_pages.see_campaign(context(), current_actor(), campaign)
+    why = why_not_service.see_why_not(context(), current_actor(), campaign)
+    return render_template("marketer/why_not.html", campaign=one, why=why, form=form, line=line)
 
 
 def _act(campaign: bytes, act: Callable[[Context, Actor, bytes], None], done: str) -> ResponseReturnValue:
