@@ -10,27 +10,9 @@ _MOST = 400_000
 _DEEPEST_QUOTE = 20
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})((?:\"[^\"<]{0,2000}\"|'[^'<]{0,2000}'|[^<>\"']){0,200})/?>")
 _UNSEEN = frozenset({"head", "script", "style", "title", "template", "svg", "object", "select", "noembed", "noframes"})
-_BLOCKS = frozenset(
-    {"address", "article", "aside", "blockquote", "center", "dd", "div", "dl", "dt", "fieldset", "footer"}
-)
-_BLOCKS |= {
-    "figcaption",
-    "figure",
-    "form",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "header",
-    "hr",
-    "li",
-    "main",
-    "nav",
-    "ol",
-}
-_BLOCKS |= {"p", "pre", "section", "table", "tbody", "tfoot", "thead", "tr", "ul"}
+_BLOCKS = frozenset({"address", "article", "aside", "blockquote", "center", "dd", "div", "dl", "dt", "fieldset"})
+_BLOCKS |= {"figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main"}
+_BLOCKS |= {"nav", "ol", "p", "pre", "section", "table", "tbody", "tfoot", "thead", "tr", "ul"}
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "table", "ul", "ol"})
 _SIGNATURE = re.compile(
     r"""(?:class|id)\s*=\s*["']?[^"'>]{0,80}(?:gmail_signature|moz-signature|AppleMailSignature|"""
