@@ -3,15 +3,29 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, event
 
 from outreach.config import Settings, load_keyring
 from outreach.services.context import Context, context_of
+from outreach.store import database
 from outreach.store.database import Database
 from outreach.store.migrate import upgrade
+from tests.blank import Blanks
 from tests.factories import World
 from tests.postgresql import Cluster, cluster
+from tests.sharing import Sharing
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sharing() -> Iterator[Sharing]:
+    """Every `Database` of this process uses what was compiled for the others before it."""
+    with pytest.MonkeyPatch.context() as patch:
+        shared = Sharing(create_engine)
+        patch.setattr(database, "create_engine", shared.create_engine)
+        yield shared
 
 
 @pytest.fixture(scope="session")
@@ -21,19 +35,26 @@ def postgresql() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql: Cluster) -> str:
+def postgresql_template(postgresql: Cluster, sharing: Sharing) -> str:
     name = postgresql.create()
     db = Database(postgresql.url(name))
     upgrade(db)
+    sharing.learn(db.engine)
     db.dispose()
     return name
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def blanks(postgresql: Cluster, postgresql_template: str) -> Blanks:
+    return Blanks(postgresql, postgresql_template)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory, sharing: Sharing) -> Path:
     path = tmp_path_factory.mktemp("template") / "outreach.db"
     db = Database(f"sqlite:///{path}")
     upgrade(db)
+    sharing.learn(db.engine)
     db.dispose()
     return path
 
@@ -46,21 +67,37 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    template = request.getfixturevalue("postgresql_template")
     server: Cluster = request.getfixturevalue("postgresql")
-    name = server.create(template)
-    yield server.url(name)
-    server.drop(name)
+    blanks: Blanks = request.getfixturevalue("blanks")
+    with blanks.lent() as name:
+        yield server.url(name)
+
+
+@pytest.fixture(scope="session")
+def keys_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The keys of every context of this process."""
+    folder = tmp_path_factory.mktemp("keys")
+    load_keyring(Settings(instance=folder))
+    return folder / "keys.json"
 
 
 @pytest.fixture
-def ctx(database_url: str, tmp_path: Path) -> Iterator[Context]:
-    """A context whose clock tests may move: write seconds into `ctx.settings.clock_file`."""
+def ctx(database_url: str, keys_file: Path, tmp_path: Path) -> Iterator[Context]:
+    """A context whose clock tests may move: write seconds into `ctx.settings.clock_file`.
+
+    No power fails here: SQLite need not wait for the disk, as the PostgreSQL of tests does not.
+    """
+    shutil.copy2(keys_file, tmp_path)
     settings = Settings(instance=tmp_path, database_url=database_url, clock_file=tmp_path / "clock")
-    keyring = load_keyring(settings)
     db = Database(settings.database, clock_file=settings.clock_file)
-    yield context_of(settings, keyring, db)
+    if db.is_sqlite:
+        event.listen(db.engine, "connect", _hurry)
+    yield context_of(settings, load_keyring(settings), db)
     db.dispose()
+
+
+def _hurry(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import create_engine, text
+import psycopg
 
 
 def _binaries() -> Path:
@@ -37,7 +37,8 @@ class Cluster:
         self._data, self._log = folder / "data", folder / "log"
         settings = ["listen_addresses=", f"unix_socket_directories={folder}", "max_connections=100"]
         if not durable:
-            settings += ["fsync=off", "full_page_writes=off"]
+            settings += ["fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0"]
+            settings += ["checkpoint_timeout=1h", "max_wal_size=4GB", "autovacuum=off"]
         self._options = [word for setting in settings for word in ("-c", setting)]
 
     def make(self) -> None:
@@ -98,10 +99,8 @@ class Cluster:
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _execute(self, statement: str) -> None:
-        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(statement))
-        engine.dispose()
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
 
 
 @contextmanager

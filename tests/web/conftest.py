@@ -1,6 +1,6 @@
 """The web as tests use it: an application over the store, a visitor's browser, and browsers of signed-in staff."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -56,11 +56,37 @@ def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBy
 
 
 @pytest.fixture
-def app(ctx: Context, compiled_templates: FileSystemBytecodeCache) -> Flask:
+def own_app(ctx: Context, compiled_templates: FileSystemBytecodeCache) -> Flask:
+    """An application of this test's own, for those that add routes or the like to it."""
     made = create_app(ctx, testing=True)
     made.jinja_env.bytecode_cache = compiled_templates
     made.test_client_class = Browser
     return made
+
+
+@pytest.fixture(scope="session")
+def applications() -> dict[str, Flask]:
+    """Those made so far in this process, by what they were made of."""
+    return {}
+
+
+@pytest.fixture
+def app(ctx: Context, applications: dict[str, Flask], request: pytest.FixtureRequest) -> Iterator[Flask]:
+    """The application over this test's store: one for all tests with the same settings and keys.
+
+    What a test changes in its configuration is put back, and what its limits counted is forgotten.
+    """
+    settings = ctx.settings.model_dump_json(exclude={"instance", "database_url", "clock_file"})
+    made_of = f"{ctx.keyring.sessions.hex()} {settings}"
+    if made_of not in applications:
+        applications[made_of] = request.getfixturevalue("own_app")
+    made = applications[made_of]
+    made.extensions["outreach"] = ctx
+    kept = dict(made.config)
+    yield made
+    made.config.clear()
+    made.config.update(kept)
+    made.extensions["outreach.limiter"].reset()
 
 
 @pytest.fixture

@@ -2,10 +2,17 @@
 
 from collections.abc import Callable
 
+import pytest
 from flask import Flask
 
 from outreach.web.auth import door, safe_next
 from tests.web.conftest import Browser
+
+
+@pytest.fixture
+def app(own_app: Flask) -> Flask:
+    """One that these tests add views to."""
+    return own_app
 
 
 def test_staff_pages_ask_to_sign_in_and_remember_the_way(client: Browser) -> None:
