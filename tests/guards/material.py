@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import ColumnElement, Connection, Table, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 from werkzeug.routing import Rule
 
 from outreach.domain.actors import RECIPIENT, Actor, Role
@@ -18,7 +18,9 @@ from outreach.domain.invitation import Way
 from outreach.domain.policies import Name, defaults
 from outreach.domain.receipts import EVENTS
 from outreach.domain.tokens import Purpose
+from outreach.mail.inbound.incoming import Attachment, Incoming, Kind
 from outreach.services.context import Context
+from outreach.services.conversations.incoming import take_reply
 from outreach.services.conversations.own import write
 from outreach.services.officer.register import SECTIONS
 from outreach.services.officer.unknown import see_unknown
@@ -27,9 +29,11 @@ from outreach.services.rights.claims import hold
 from outreach.services.rights.requests import open_request
 from outreach.services.rights.results import make_result
 from outreach.store.contacts import find_by_code, find_by_id
+from outreach.store.public_answers import add as add_public_answer
 from outreach.store.rights import add_link as add_own_link
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import confirmation, consent, consent_event, topic
+from outreach.store.schema.conversations import conversation_file, public_answer
 from outreach.store.schema.members import appeal, connect_link, connection, invitation, member
 from outreach.store.schema.organisation import sender, staff, staff_session
 from outreach.store.schema.people import contact, contact_key, suppression
@@ -79,6 +83,7 @@ def gather(ctx: Context) -> Material:
         tokens["rights"] = tokens["room"] = [
             ctx.tokens.issue(Purpose.RIGHTS, add_own_link(conn, ctx.db.now(conn), asked.contact), ctx.db.now(conn))
         ]
+        written = _conversation(ctx, conn, asked)
         topics = _refs(conn, topic)
         pair = conn.execute(
             select(contact.c.ref, topic.c.ref)
@@ -114,6 +119,9 @@ def gather(ctx: Context) -> Material:
             frozenset({"token", "asked"}): [{"token": token, "asked": asked.ref} for token in tokens["rights"][:1]],
             frozenset({"token", "topic"}): [{"token": tokens["room"][0], "topic": _agreed(conn, asked)}],
             frozenset({"token", "talk"}): [{"token": tokens["room"][0], "talk": _talk(ctx, conn, asked)}],
+            frozenset({"conversation"}): [{"conversation": one["conversation"]} for one in written],
+            frozenset({"conversation", "file"}): written,
+            frozenset({"answer"}): [{"answer": ref} for ref in _public_answers(ctx, conn)],
             frozenset({"level", "place"}): [{"level": 0, "place": "000"}, {"level": 1, "place": "000.p/1"}],
             frozenset({"place"}): [{"place": "000"}],
             frozenset({"slug"}): [{"slug": slug} for slug in slugs],
@@ -254,6 +262,33 @@ def _talk(ctx: Context, conn: Connection, asked: Any) -> bytes:
     person = find_by_id(conn, asked.contact)
     assert person is not None
     return write(conn, ctx, ctx.db.now(conn), person, None, "Where do you buy your seeds?")
+
+
+def _conversation(ctx: Context, conn: Connection, asked: Any) -> list[Values]:
+    """Somebody's reply to a mail, with a file; addresses stand in all of it."""
+    person = find_by_id(conn, asked.contact)
+    mine = (message.c.contact == asked.contact, message.c.origin == "campaign")
+    mail = conn.execute(select(message.c.ref).where(*mine).order_by(message.c.id)).scalars().first()
+    assert person is not None and mail is not None
+    words = "Do ask somebody.private@unheard.example too"
+    files = (Attachment("somebody.private@unheard.example.txt", "text/plain", b"seeds"),)
+    incoming = Incoming(kind=Kind.REPLY, subject=words, text=words, quoted=words, attachments=files)
+    now = ctx.db.now(conn)
+    ref = take_reply(conn, ctx, now, message=mail, person=person, incoming=incoming, mail=1)
+    file = conn.execute(select(conversation_file.c.ref).order_by(conversation_file.c.id.desc())).scalars().first()
+    return [{"conversation": ref, "file": file}]
+
+
+def _public_answers(ctx: Context, conn: Connection) -> list[bytes]:
+    """A draft, and one that everybody may read."""
+    about = conn.execute(select(topic.c.id).order_by(topic.c.id)).scalars().first()
+    author = conn.execute(select(staff.c.id)).scalars().first()
+    words = {"locale": "en", "title": "Fewer mails", "said": "Many found it too much.", "done": "We send half as many."}
+    now = ctx.db.now(conn)
+    refs = [add_public_answer(conn, now, topic=about, author=author, since=1, **words) for _ in range(2)]
+    shown = update(public_answer).where(public_answer.c.ref == refs[0])
+    conn.execute(shown.values(published=now, critical=7, unanswered=3))
+    return refs
 
 
 def _appeals(conn: Connection) -> list[Values]:

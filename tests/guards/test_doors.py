@@ -57,6 +57,7 @@ FOR_VISITORS = {
     "GET /receipts",
     "POST /receipts",
     "GET /receipts/key",
+    "GET /answers/<ref:topic>",
 }
 FOR_RECIPIENTS = {
     "GET /confirm/<token>",

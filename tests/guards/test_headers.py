@@ -14,6 +14,7 @@ from tests.guards.visitors import ALL, VISITOR, browser
 _FRAMED = {"mailbox.letter_html", "marketer.preview_mail"}  # a mail as its reader sees it, in a sandbox
 _EMBEDDED = {"recipient.badge"}  # what any site may frame: no script, form or cookie, in a sandbox
 _KEPT = {"published_log." + name for name in ("checkpoint", "keys", "tile", "inclusion", "consistency", "entries")}
+_KEPT.add("answers.topic")
 _EXTRA = {"marketer.campaign": {"connect-src": "'self'"}}
 _FRAMES = {"mailbox.letter", "marketer.preview"}
 _POLICY = {

@@ -42,6 +42,7 @@ PRESSED = {
     "POST /compliance/contacts/<ref:contact>/reveal": READING,
     "POST /compliance/contacts/<ref:contact>/proof/<ref:topic>": READING,
     "POST /compliance/requests/<ref:asked>/read": READING,
+    "POST /conversations/<ref:conversation>/open": READING,
     "POST /compliance/verify": READING,
     "POST /invitations/<ref:inviter>/appeals/<ref:appeal>/read": READING,
     "POST /compliance/policy/<policy>/change": POLICY,
