@@ -8,6 +8,7 @@ know where one owner's names end; what comes out is never more than DMARC would 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import dkim
 
@@ -107,6 +108,7 @@ def _told(header: Fields, authserv: str) -> Iterator[tuple[str, str]]:
 
 def _signed(octets: bytes, from_domain: str, resolver: Resolver) -> tuple[set[str], bool]:
     """The domains that speak for From and whose signature holds; and whether a key could not be asked for."""
+    verifier: Any = dkim.DKIM
     domains: set[str] = set()
     failed = False
 
@@ -121,7 +123,7 @@ def _signed(octets: bytes, from_domain: str, resolver: Resolver) -> tuple[set[st
 
     for place in range(MOST_SIGNATURES):
         try:
-            mail = dkim.DKIM(octets, minkey=LEAST_RSA_BITS)
+            mail = verifier(octets, minkey=LEAST_RSA_BITS)
             if not mail.verify_headerprep(place):
                 break
             domain = mail.domain.decode("ascii", "replace").lower()

@@ -32,9 +32,9 @@ _SILENT = {"head", "math", "noscript", "object", "script", "style", "svg", "temp
 _TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)((?:[^<>"]|"[^"]*")*)>')
 _HREF = re.compile(r' href="([^"]*)"')
 _FAR_PICTURE = re.compile(
-    r"""<(?:img|input|video|source)\b[^>]{0,2000}?\b(?:src|poster)\s*=\s*["']?\s*(?:https?:)?//""", re.I
+    r"""<(?:img|input|video|source)\b[^>]{0,2000}?\b(?:src|poster)\s*=\s*["']?\s*(?:https?:)?//""", re.IGNORECASE
 )
-_ROUND = re.compile(r"[<(\[]?(?:mailto:)?$", re.IGNORECASE)
+_ROUND = re.compile(r"[<(\[]?(?:mailto:)?\Z", re.IGNORECASE)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff]")
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u2028-\u202e\u2066-\u2069]+')
 
@@ -69,7 +69,7 @@ class Attached:
 
 @dataclass(frozen=True)
 class Doubt:
-    """What still looks like an address. `kind`: "address", "disguise" or "file"; `shown`: masked, or the file's name."""
+    """What still looks like an address. `kind`: address, disguise or file; `shown`: masked, or the file's name."""
 
     kind: str
     shown: str = ""
@@ -225,11 +225,11 @@ def _cut_html(source: str, knife: _Knife) -> tuple[str, str, _Cut]:
     length = quotes = quote_start = 0
     for piece, tag in _pieces(clean):
         if tag is None:
-            piece = html.unescape(piece)
+            words = html.unescape(piece)
             places.append(length)
-            pieces.append(piece)
-            bare.append(piece)
-            length += len(piece)
+            pieces.append(words)
+            bare.append(words)
+            length += len(words)
             continue
         pieces.append(_link(piece, knife) if tag[2] == "a" else piece)
         places.append(None)
@@ -310,9 +310,8 @@ def _files(parts: Sequence[Part], knife: _Knife) -> tuple[tuple[Attached, ...], 
         octets = part.body()
         is_text = part.media_type.startswith("text/")
         text = decode(octets, part.parameters.get("charset", "")) if is_text else ""
-        if knife.spellings.remain_in_octets(octets) or (
-            text and (knife.spellings.remain_in(text) or addresses_in(text))
-        ):
+        names_them = knife.spellings.remain_in_octets(octets) or knife.spellings.remain_in(text)
+        if names_them or addresses_in(text):
             doubts.append(Doubt("file", name))
         kept.append(Attached(name, part.media_type, octets))
     return tuple(kept), tuple(left_out), doubts

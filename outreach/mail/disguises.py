@@ -14,6 +14,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -181,10 +182,8 @@ def _pairs(address: str) -> Iterator[tuple[str, str]]:
     if not local or not domain:
         return
     domains = {domain}
-    try:
+    with suppress(UnicodeError):
         domains.add(domain.encode("ascii").decode("idna"))
-    except UnicodeError:
-        pass
     for name in {local, local.partition("+")[0] or local}:
         for one in domains:
             yield _folded(name).text, _folded(one).text

@@ -24,14 +24,18 @@ _WROTE = re.compile(
     re.IGNORECASE,
 )
 _RULE = re.compile(
-    r"[ \t>]{0,8}(?:_{8,}|-{2,}[ \t]*(?:Original|Ursprungl|Ursprüngl|Oorspronkelijk|Message d|Messaggio orig|Mensaje orig"
-    r"|Mensagem orig|Forwarded|Vidarebefordra|Weitergeleitet|Doorgestuurd|Videresendt|Oprindelig|Opprinnelig)[^\n]{0,60}"
-    r"|(?:Begin forwarded message|Vidarebefordrat brev|Anfang der weitergeleiteten|Begin doorgestuurd bericht)[^\n]{0,40}"
+    r"[ \t>]{0,8}(?:_{8,}|-{2,}[ \t]*(?:Original|Ursprungl|Ursprüngl"
+    r"|Oorspronkelijk|Message d|Messaggio orig|Mensaje orig"
+    r"|Mensagem orig|Forwarded|Vidarebefordra|Weitergeleitet"
+    r"|Doorgestuurd|Videresendt|Oprindelig|Opprinnelig)[^\n]{0,60}"
+    r"|(?:Begin forwarded message|Vidarebefordrat brev"
+    r"|Anfang der weitergeleiteten|Begin doorgestuurd bericht)[^\n]{0,40}"
     r")[ \t]*$",
     re.IGNORECASE,
 )
 _SIGNED = re.compile(
-    r"[ \t]{0,4}(?:--[ \t]?|(?:Sent|Skickat|Gesendet|Von meinem|Verstuurd|Verzonden|Envoyé|Inviato|Enviado|Sendt|Lähetetty)"
+    r"[ \t]{0,4}(?:--[ \t]?|(?:Sent|Skickat|Gesendet|Von meinem"
+    r"|Verstuurd|Verzonden|Envoyé|Inviato|Enviado|Sendt|Lähetetty)"
     r"\b[^\n]{0,60}\b(?:iPhone|iPad|Android|Samsung|Galaxy|Outlook|Mail|Gmail|mobil\w*|phone|telefoon|Proton)\b[^\n]{0,60}"
     r"|(?:Get|Hämta|Ladda ned|Outlook|Télécharge[rz]|Obtener|Scarica)\b[^\n]{0,20}\bOutlook\b[^\n]{0,60})[ \t]*$",
     re.IGNORECASE,

@@ -95,17 +95,15 @@ def _quoted(kind: str, text: str) -> tuple[list[bytes], bytes]:
 
 
 def _file(one: Attached) -> tuple[list[bytes], bytes]:
-    """RFC 2183; the name after RFC 2231 §4, and as ASCII for older programs."""
-    plain_name = one.name.encode("ascii", "replace").decode().replace("?", "_")
+    """RFC 2183; a name beyond ASCII after RFC 2231 §4."""
     encoded = base64.b64encode(one.octets)
     lines = [encoded[at : at + _LINE] for at in range(0, len(encoded), _LINE)]
+    name = f'filename="{one.name}"' if one.name.isascii() else f"filename*=utf-8''{quote(one.name, safe='')}"
     fields = [
         f"Content-Type: {one.media_type}".encode(),
         b"Content-Transfer-Encoding: base64",
-        b'Content-Disposition: attachment; filename="' + plain_name.encode() + b'"',
+        f"Content-Disposition: attachment;\r\n {name}".encode(),
     ]
-    if plain_name != one.name:
-        fields[-1] += b";\r\n filename*=" + f"utf-8''{quote(one.name, safe='')}".encode()
     return fields, b"\r\n".join([*lines, b""])
 
 

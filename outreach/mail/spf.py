@@ -26,7 +26,7 @@ _TERM = re.compile(
 _NETWORK = re.compile(r"(?P<qualifier>[+?~-]?)(?P<name>ip[46]):(?P<spec>[0-9a-f.:]+(?:/\d{1,3})?)", re.IGNORECASE)
 _MODIFIER = re.compile(r"(?P<name>[a-z][a-z0-9_.-]*)=(?P<value>[!-~]*)", re.IGNORECASE)
 _MACRO = re.compile(
-    r"%(?:\{(?P<letter>[slodiphv])(?P<digits>\d{0,3})(?P<turn>r?)(?P<cut>[.+,/_=-]*)\}|(?P<sign>[%_-]))", re.I
+    r"%(?:\{(?P<letter>[slodiphv])(?P<digits>\d{0,3})(?P<turn>r?)(?P<cut>[.+,/_=-]*)\}|(?P<sign>[%_-]))", re.IGNORECASE
 )
 _SIGNS = {"%": "%", "_": " ", "-": "%20"}
 _ASKING = frozenset({"include", "a", "mx", "ptr", "exists"})
@@ -36,7 +36,7 @@ _LABEL = re.compile(r"[^.\s]{1,63}")
 class Spf(StrEnum):
     """What a check found (§2.6)."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  a result, not a password
     FAIL = "fail"
     SOFTFAIL = "softfail"
     NEUTRAL = "neutral"

@@ -14,6 +14,8 @@ from outreach.mail.content import Filled
 TEMPLATES = frozenset(
     {
         "account",
+        "address-arrives",
+        "address-leaves",
         "answered",
         "confirmation",
         "connect",
@@ -40,10 +42,12 @@ def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
 
     Facts of every template: sender, controller, postal_address, reference. "confirmation": topics (a list of title,
     gets, wording, version, cap_n, cap_window in seconds, ratio_k) and confirm_url. "staff-password", "staff-reset":
-    name (may be empty), url, hours. "relay-held": url, minutes, days, doubts (pairs of kind and what to show). "account": url, minutes, is_new (nobody has this account yet). "fresh-link": topic
+    name (may be empty), url, hours. "relay-held": url, minutes, days, doubts (pairs of kind and what to show).
+    "account": url, minutes, is_new (nobody has this account yet). "fresh-link": topic
     (its title), url. "go-on": topics as above, confirm_url, stop_url, hidden_url, ends (a day in words).
     "policy-change": policy, is_cap, before, after (values of `domain/policies.py`), starts (a day in
-    words), url. "rights-link", "room-link": url, minutes. "conversation": said (paragraphs, each a list of lines),
+    words), url. "address-arrives": as "confirmation". "address-leaves": url, to (masked), day (in words).
+    "rights-link", "room-link": url, minutes. "conversation": said (paragraphs, each a list of lines),
     can_reply. "rights": those of `services/rights/notices.tell`. Raises ValueError for any other template.
     """
     if template not in TEMPLATES:

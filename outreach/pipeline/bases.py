@@ -5,9 +5,9 @@ consent and the rule of campaigns; an invitation's, its inviter's own act and th
 of a notice about a topic, a consent its reader still lives by (any: the link it brings stops everything too), or their
 own press, where it is a receipt; about an invitation, the connection it led to; about a person's request under the law,
 that request, whatever is barred (GDPR 12(3)); that of an answer, the conversation its reader wrote in, whatever they
-agreed to, unless a bar stands; that of a mail between two people, their connection while its reader has not muted it; of
-the warning that such a mail is held, that it still is; every other goes to a working member of staff, or a member who
-wants to be told.
+agreed to, unless a bar stands; that of a mail between two people, their connection while its reader has not muted it;
+of the warning that such a mail is held, that it still is; every other goes to a working member of staff, or a member
+who wants to be told.
 """
 
 from collections.abc import Sequence

@@ -274,6 +274,10 @@ def _question(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, st
         "confirm_url": f"{desk.ctx.settings.public_url}/confirm/{token}",
         "hidden_url": hidden_url(desk.ctx, row.confirmation_ref, desk.now),
     }
+    if row.about == "address":
+        move = desk.ctx.tokens.issue(Purpose.MOVE, row.confirmation_ref, desk.now)
+        facts["confirm_url"] = f"{desk.ctx.settings.public_url}/moving/{move}"
+        return _system_words(desk, row, brand, "address-arrives", row.confirmation_locale, facts), stop_url
     if row.about == "renewal":
         facts |= {"stop_url": stop_url, "ends": day(row.ends, desk.house, row.confirmation_locale)}
         return _system_words(desk, row, brand, "go-on", row.confirmation_locale, facts), stop_url

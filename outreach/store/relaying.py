@@ -17,6 +17,8 @@ from outreach.store.schema.relaying import relay_address, relayed
 AddressRow = Row[*tuple[Any, ...]]
 """A relay address: id, local_part, `reader` and `writer` (contacts), their connection's id, ref, and when it ended."""
 
+AnyRow = Row[*tuple[Any, ...]]
+
 RelayedRow = Row[*tuple[Any, ...]]
 """A row of `relayed`, with `reader` and `connection_ref`."""
 
@@ -119,7 +121,7 @@ def written(conn: Connection, connection_id: int, writer: int, limit: int) -> Se
     return conn.execute(query.order_by(relayed.c.id.desc()).limit(limit)).all()
 
 
-def settled(conn: Connection, limit: int, connection_id: int | None = None) -> Sequence[Row[Any]]:
+def settled(conn: Connection, limit: int, connection_id: int | None = None) -> Sequence[RelayedRow]:
     """Mails whose message reached its end, with its state as `ended` and its `reason`."""
     query = (
         select(*_RELAYED, message.c.state.label("ended"), message.c.reason)
@@ -152,7 +154,7 @@ def has_old(conn: Connection, before: int) -> bool:
 
 def threads(
     conn: Connection, connection_id: int, origins: Collection[bytes], refs: Collection[bytes]
-) -> tuple[dict[bytes, bytes], dict[bytes, Row[Any]]]:
+) -> tuple[dict[bytes, bytes], dict[bytes, AnyRow]]:
     """Of a connection's mails: (by keyed hash of the Message-ID it came with, ref of the message that took it on),
     and (by ref of that message, `writer` and `origin_box`).
     """
@@ -187,8 +189,8 @@ def muted_by(conn: Connection, connection_id: int, reader: int) -> bool:
     return conn.execute(query).first() is not None
 
 
-def accepted_request(conn: Connection, connection_id: int, asker: int) -> Row[Any] | None:
-    """The request through a connect link that led to a connection, if `asker` made it: its ref, and when it was settled.
+def accepted_request(conn: Connection, connection_id: int, asker: int) -> AnyRow | None:
+    """The request through a connect link that led to a connection, if `asker` made it: its ref, when it was settled.
 
     Its mail told them of the connection, who may have no account.
     """

@@ -6,7 +6,7 @@ from outreach.mail.resolver import DnsError
 
 
 class Table:
-    """(name in lower case, kind) → records. A name in `failing` has no answer now. `asked`: every question, in order."""
+    """(name in lower case, kind) → records. A name in `failing` has no answer now. `asked`: the questions."""
 
     def __init__(
         self, records: Mapping[tuple[str, str], Sequence[str]] | None = None, failing: frozenset[str] = frozenset()

@@ -99,7 +99,7 @@ def drop_held(ctx: Context, token: str) -> HeldView:
 
 
 def renew_link(ctx: Context, token: str) -> None:
-    """Mail its writer a fresh link, while it is held and fewer than MOST_WARNINGS were mailed. Raises as `view_held`."""
+    """Mail its writer a fresh link, while it is held and MOST_WARNINGS were not mailed. Raises as `view_held`."""
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         row, _ = _asked(conn, ctx, token, now)

@@ -123,7 +123,7 @@ def pass_on(conn: Connection, ctx: Context, now: int, *, local_part: str, octets
     header, _ = fields.parse(octets, 0, len(octets))
     person = find_by_id(conn, row.writer)
     dropped = "ended" if row.ended is not None or person is None else ""
-    if not dropped and (automatic.says_so(header)):
+    if not dropped and automatic.says_so(header):
         dropped = "automatic"
     if not dropped and store.came_since(conn, row.id, now - _DAY) >= MOST_A_DAY:
         dropped = "too many"

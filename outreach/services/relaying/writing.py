@@ -1,4 +1,4 @@
-"""What the pipeline needs to write a mail between two people: the words out of their box, and what stands around them."""
+"""What the pipeline needs to write a mail between two people: words out of their box, and what stands around them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
