@@ -8,14 +8,16 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from outreach.domain.errors import AuditError
 
 TILE = 256
 HASH = 32
 _quoted = json.encoder.encode_basestring  # what JSONEncoder(ensure_ascii=False) makes of a string
+_REMEMBERED = 1000
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 Subtree = Callable[[int, int], bytes]
@@ -39,11 +41,34 @@ def entry_bytes(
     `at` is UTC microseconds. `body` is a string that holds JSON itself, byte for byte as stored, so that no two
     divisions of the text into fields give the same bytes. The 128-bit nonce keeps a leaf from being guessed.
     """
-    return (
-        f'{{"actor":{_quoted(actor)},"at":{at},"body":{_quoted(body)},"campaign":{_hex(campaign)},'
-        f'"contact":{_hex(contact)},"kind":{_quoted(kind)},"message":{_hex(message)},'
-        f'"nonce":{_hex(nonce)},"topic":{_hex(topic)}}}'
-    ).encode()
+    return next(leaf_inputs([(nonce, at, kind, actor, contact, topic, campaign, message, body)]))[1:]
+
+
+def leaf_inputs(rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """What the leaves of many entries are hashes of: a zero octet, then what `entry_bytes` says, in its order of
+    arguments. What entries share is written once.
+    """
+    quoted, hexed = _Once(_quoted), _Once(_hex)
+    for nonce, at, kind, actor, contact, topic, campaign, message, body in rows:
+        yield (
+            f'\0{{"actor":{quoted[actor]},"at":{at},"body":{quoted[body]},"campaign":{hexed[campaign]},'
+            f'"contact":{_hex(contact)},"kind":{quoted[kind]},"message":{_hex(message)},'
+            f'"nonce":{_hex(nonce)},"topic":{hexed[topic]}}}'
+        ).encode()
+
+
+class _Once(dict[Any, str]):
+    """Remembers how values are written, the last thousand or so."""
+
+    def __init__(self, write: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._write = write
+
+    def __missing__(self, value: Any) -> str:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        written = self[value] = self._write(value)
+        return written
 
 
 def _hex(octets: bytes | None) -> str:

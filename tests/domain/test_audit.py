@@ -23,6 +23,7 @@ from outreach.domain.audit import (
     inclusion_proof,
     key_id,
     leaf_hash,
+    leaf_inputs,
     node_hash,
     open_note,
     root_of,
@@ -223,6 +224,17 @@ def test_canonical_bytes_are_sorted_json_whatever_the_words(
     assert (said["kind"], said["actor"], said["body"]) == (kind, actor, body)
     assert said["contact"] == (ref.hex() if ref else None)
     assert made == json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def test_many_entries_are_written_each_as_it_is_alone() -> None:
+    """What they share is remembered, and forgotten again: more distinct values than are kept."""
+    rows = [
+        (bytes([n % 251]) * 16, n, f"kind.{n % 3}", "a", None, b"t" * 16, None, b"", f'{{"n":{n}}}')
+        for n in range(2500)
+    ]
+    names = ("nonce", "at", "kind", "actor", "contact", "topic", "campaign", "message", "body")
+    alone = [b"\0" + entry_bytes(**dict(zip(names, row, strict=True))) for row in rows]
+    assert list(leaf_inputs(rows)) == alone
 
 
 PINNED = "7c97b04fbe0495ba4c7794381ee82fa38c8d0d7a069b8935fe7c465f7e963356"

@@ -23,8 +23,8 @@ def test_entries_are_queued_with_their_act(ctx: Context) -> None:
     write(ctx, 3)
     with ctx.db.reading() as conn:
         rows = audit_log.pending_entries(conn, 10)
-        assert [row.body for row in rows] == ['{"number":0}', '{"number":1}', '{"number":2}']
-        assert len({row.nonce for row in rows}) == 3
+        assert [row[-1] for row in rows] == ['{"number":0}', '{"number":1}', '{"number":2}']
+        assert len({row[1] for row in rows}) == 3
         assert len(audit_log.pending_entries(conn, 2)) == 2
 
 
@@ -45,17 +45,33 @@ def test_placed_entries_leave_the_queue(ctx: Context) -> None:
     write(ctx, 3)
     with ctx.db.transaction() as conn:
         rows = audit_log.pending_entries(conn, 2)
-        hashes = [leaf_hash(audit_log.stored_bytes(row)) for row in rows]
-        audit_log.add_leaves(conn, 0, [row.id for row in rows], hashes)
+        hashes = audit_log.leaves_of(rows)
+        audit_log.add_leaves(conn, 0, [row[0] for row in rows], hashes)
     with ctx.db.reading() as conn:
         assert audit_log.count_pending(conn) == 1
         assert audit_log.leaf_hashes(conn, 0, 10) == hashes
+        stored = conn.execute(select(audit_entry).order_by(audit_entry.c.id).limit(2)).all()
+        assert [leaf_hash(audit_log.stored_bytes(row)) for row in stored] == hashes
+
+
+@pytest.mark.parametrize("apart", [40, 2], ids=["a few ranges", "none beside another"])
+def test_what_waits_between_sealed_entries_is_found_and_placed_alone(ctx: Context, apart: int) -> None:
+    write(ctx, 200)
+    with ctx.db.transaction() as conn:
+        numbers = list(conn.execute(select(audit_pending.c.entry).order_by(audit_pending.c.entry)).scalars())
+        sealed, waiting = numbers[::apart], [one for place, one in enumerate(numbers) if place % apart]
+        audit_log.add_leaves(conn, 0, sealed, [b"h" * 32] * len(sealed))
+        rows = audit_log.pending_entries(conn, 150)
+        assert [row[0] for row in rows] == waiting[:150]
+        audit_log.add_leaves(conn, len(sealed), [row[0] for row in rows], audit_log.leaves_of(rows))
+    with ctx.db.reading() as conn:
+        assert list(conn.execute(select(audit_pending.c.entry)).scalars()) == waiting[150:]
 
 
 def test_an_entry_has_one_place_only(ctx: Context) -> None:
     write(ctx, 1)
     with ctx.db.transaction() as conn:
-        entry = audit_log.pending_entries(conn, 1)[0].id
+        entry = audit_log.pending_entries(conn, 1)[0][0]
         audit_log.add_leaves(conn, 0, [entry], [b"h" * 32])
     with pytest.raises(IntegrityError), ctx.db.transaction() as conn:
         audit_log.add_leaves(conn, 1, [entry], [b"h" * 32])
