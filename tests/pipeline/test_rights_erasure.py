@@ -18,6 +18,7 @@ from outreach.mail.transport import Outcome, Parcel, Result
 from outreach.services.confirm import Client, grant
 from outreach.services.contact_history import contact_history
 from outreach.services.context import Context
+from outreach.services.conversations import answering, handling
 from outreach.services.rights.claims import end_holds, list_holds, release_hold, reveal_hold
 from outreach.services.rights.erasures_file import every_erasure
 from outreach.services.rights.restored import is_behind, reapply
@@ -39,6 +40,7 @@ from tests.factories import DAY, World
 from tests.pipeline.conftest import Line
 from tests.postgresql import Cluster
 from tests.services.connecting import connected, everything, handed
+from tests.services.conversations.writing import opened, worker, writes
 from tests.services.owning import OFFICER, WHY, asks_for_link, fresh_link
 from tests.services.people import count, form, link, topic_ref
 
@@ -113,10 +115,18 @@ class House:
             connected(self.ctx, self.world.member("bob@example.org", name="Bob"), anna)
         contact_history(self.ctx, Actor("staff:1", frozenset({Role.OFFICER}), staff_id=1), anna.ref)
         asks_for_link(self.ctx, ANNA)
+        self._talk(anna)
         ask(self.ctx, fresh_link(self.ctx, anna), "access")
         self.line.rounds()
         self.seal()
         return anna
+
+    def _talk(self, anna: Person) -> None:
+        """She writes to us, is answered by mail, and a colleague notes something about her."""
+        ref = writes(self.ctx, anna, f"I am {NAME}, {ANNA}")
+        robin = worker(self.world)
+        answering.answer(self.ctx, robin, ref, f"Dear {NAME}, thank you.", seen=opened(self.ctx, robin, ref).seen)
+        handling.add_note(self.ctx, robin, ref, f"{NAME} rang")
 
     def seal(self) -> None:
         while seal(self.ctx, 0):
