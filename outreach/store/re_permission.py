@@ -66,9 +66,9 @@ def due(conn: Connection, rule: Rule, topic: int, part: tuple[int, int], terms: 
     query = f"""SELECT j.contact, j.mailbox, j.zone, j.quiet_from, j.quiet_to, j.reason, s.expires
 FROM ({rule.judged(AUDIENCE, segment=_DUE)}) j JOIN consent s ON s.contact = j.contact AND s.topic = j.topic
 ORDER BY CASE WHEN j.reason IS NULL THEN 0 ELSE 1 END, j.contact LIMIT :limit"""
-    params = {"topic": topic, "kind": KIND, "after": part[0], "upto": part[1], "limit": limit, **terms._asdict()}
+    params = {"topic": topic, "kind": KIND, "after": part[0], "upto": part[1], "limit": limit, "too_old": rule.too_old}
     found: dict[int, Due] = {}
-    for row in conn.execute(text(query), params):
+    for row in conn.execute(text(query), params | terms._asdict()):
         found.setdefault(row.mailbox, Due(*row))
     return list(found.values())
 
