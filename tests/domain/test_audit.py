@@ -194,19 +194,21 @@ def test_an_edge_of_the_wrong_length_is_refused() -> None:
         Edge.from_bytes(3, b"\0" * 32)
 
 
+FIELDS: dict[str, Any] = {
+    "nonce": b"n" * 16,
+    "at": 1_790_000_000_000_000,
+    "kind": "consent.granted",
+    "actor": "recipient",
+    "contact": b"c" * 16,
+    "topic": b"t" * 16,
+    "campaign": None,
+    "message": None,
+    "body": '{"reason":"she said “yes”"}',
+}
+
+
 def entry(**changed: Any) -> bytes:
-    fields: dict[str, Any] = {
-        "nonce": b"n" * 16,
-        "at": 1_790_000_000_000_000,
-        "kind": "consent.granted",
-        "actor": "recipient",
-        "contact": b"c" * 16,
-        "topic": b"t" * 16,
-        "campaign": None,
-        "message": None,
-        "body": '{"reason":"she said “yes”"}',
-    }
-    return entry_bytes(**(fields | changed))
+    return entry_bytes(**(FIELDS | changed))
 
 
 def test_canonical_bytes_never_change() -> None:
@@ -228,12 +230,13 @@ def test_canonical_bytes_are_sorted_json_whatever_the_words(
 
 def test_many_entries_are_written_each_as_it_is_alone() -> None:
     """What they share is remembered, and forgotten again: more distinct values than are kept."""
-    rows = [
-        (bytes([n % 251]) * 16, n, f"kind.{n % 3}", "a", None, b"t" * 16, None, b"", f'{{"n":{n}}}')
+    changes: list[dict[str, Any]] = [
+        {"nonce": bytes([n % 251]) * 16, "at": n, "kind": f"kind.{n % 3}", "message": b"", "body": f'{{"n":{n}}}'}
         for n in range(2500)
     ]
     names = ("nonce", "at", "kind", "actor", "contact", "topic", "campaign", "message", "body")
-    alone = [b"\0" + entry_bytes(**dict(zip(names, row, strict=True))) for row in rows]
+    rows = [tuple((FIELDS | change)[name] for name in names) for change in changes]
+    alone = [b"\0" + entry(**change) for change in changes]
     assert list(leaf_inputs(rows)) == alone
 
 
