@@ -1,0 +1,341 @@
+"""Mail between connected people, from the door to the hand-off: who may write, what goes, what waits, what ends."""
+
+import json
+import re
+
+import pytest
+from sqlalchemy import delete, select
+
+from outreach.domain.errors import ConflictError, NotFoundError, TokenError
+from outreach.mail import dkim
+from outreach.mail.cleaning import Cleaned
+from outreach.mail.relayed import Letter, compose
+from outreach.services import connections
+from outreach.services.intake.accept import Refusal
+from outreach.services.intake.process import process_mails
+from outreach.services.relaying import held, passing
+from outreach.services.relaying.letting import WAITING_DAYS
+from outreach.services.relaying.looking_after import KEPT_DAYS, look_after_relays
+from outreach.services.relaying.showing import correspondence
+from outreach.store.schema.audit import audit_entry
+from outreach.store.schema.inbound import inbound_mail
+from outreach.store.schema.people import contact_key
+from outreach.store.schema.relaying import relay_address, relayed
+from tests.mail.names import Table
+from tests.pipeline.conftest import Line
+from tests.pipeline.relaying import ALICE, BOB, Pair, address_of, letter, read, words
+from tests.services.connecting import connected, everything
+
+HIDDEN = "Ask carol@third.example for them.\n"
+
+
+@pytest.fixture
+def pair(line: Line) -> Pair:
+    return Pair(line)
+
+
+def token_in(pair: Pair) -> str:
+    """The token of the warning that goes out now."""
+    (warning,) = pair.sent()
+    found = re.search(r"/held-mail/([\w.-]+)", words(warning))
+    assert found is not None
+    return found[1]
+
+
+def logged(pair: Pair) -> str:
+    with pair.ctx.db.reading() as conn:
+        return "\n".join(f"{row.kind} {row.body}" for row in conn.execute(select(audit_entry)))
+
+
+def test_what_one_writes_reaches_the_other_as_a_new_mail(pair: Pair) -> None:
+    pair.write("Here are the seeds.\n\n-- \nAlice, alice@inviters.example\n", subject="Frön från mig")
+    (mail,) = pair.sent()
+    assert (mail.rcpt_to, mail.mail_from[:7]) == (BOB, "bounce+")
+    found = read(mail)
+    assert found["From"] == f"Alice Berg <{pair.to(pair.alice.person)}@in.localhost>"
+    assert (found["To"], found["Subject"]) == (BOB, "Frön från mig")
+    assert "Here are the seeds." in words(mail)
+    assert b"inviters" not in mail.data
+    (row,) = pair.rows()
+    assert (row.state, row.octets > 100) == ("going", True)
+    assert look_after_relays(pair.ctx) == 1
+    (row,) = pair.rows()
+    assert (row.state, row.outcome, row.words_box) == ("done", "passed", None)
+    told = logged(pair)
+    assert "relay.taken" in told
+    assert "seeds" not in told
+    assert "@" not in told
+
+
+def test_who_shows_no_name_is_somebody(pair: Pair) -> None:
+    pair.write("Thanks!\n", by=BOB)
+    (mail,) = pair.sent()
+    assert read(mail)["From"] == f"Somebody you are connected with <{pair.to(pair.bob.person)}@in.localhost>"
+    assert b"Bob" not in mail.data
+    connections.disclose(pair.ctx, pair.bob.actor, pair.ref, "name")
+    pair.write("Thanks again!\n", by=BOB)
+    (mail,) = pair.sent()
+    assert read(mail)["From"] == f"Bob Lind <{pair.to(pair.bob.person)}@in.localhost>"
+
+
+def test_answers_stay_in_one_thread_on_either_side(pair: Pair) -> None:
+    first = letter(ALICE, pair.to(pair.bob.person), "One\n")
+    assert pair.bring(first, pair.to(pair.bob.person)) is None
+    process_mails(pair.ctx)
+    (to_bob,) = pair.sent()
+    his = {"In_Reply_To": read(to_bob)["Message-ID"], "References": read(to_bob)["Message-ID"]}
+    pair.write("Two\n", by=BOB, **his)
+    (to_alice,) = pair.sent()
+    assert read(to_alice)["In-Reply-To"] == first["Message-ID"]
+    hers = f"{first['Message-ID']} {read(to_alice)['Message-ID']} <stranger@elsewhere.example>"
+    pair.write("Three\n", References=hers)
+    (again,) = pair.sent()
+    chain = read(again)["References"].split()
+    assert chain[0] == read(to_bob)["Message-ID"]
+    assert len(chain) == 2
+    assert b"inviters" not in again.data
+    assert "elsewhere" not in str(chain)
+
+
+def test_nobody_else_gets_in_and_no_answer_tells_why(pair: Pair) -> None:
+    to, other = pair.to(pair.bob.person), pair.to(pair.alice.person)
+    before = everything(pair.ctx)
+    forged = letter(ALICE, to, "Hi\n")
+    del forged["Authentication-Results"]
+    refusals = {
+        "forged": pair.bring(forged, to),
+        "stranger": pair.bring(letter("mallory@m.example", to, "Hi\n"), to, sender="mallory@m.example"),
+        "the wrong side": pair.bring(letter(BOB, to, "Hi\n"), to, sender=BOB),
+        "to oneself": pair.bring(letter(ALICE, other, "Hi\n"), other),
+        "results from afar": pair.bring(letter(ALICE, to, "Hi\n"), to, ip="192.0.2.1", resolver=Table()),
+    }
+    assert {one and one.code for one in refusals.values()} == {550}
+    assert len({one and one.text for one in refusals.values()}) == 1
+    assert everything(pair.ctx) == before
+
+
+def test_signatures_and_spf_open_the_door_from_afar(pair: Pair) -> None:
+    to, key = pair.to(pair.bob.person), dkim.load_key(dkim.make_key("rsa"))
+    signers = (dkim.Signer("inviters.example", "s1", key),)
+    around = Letter("A", ALICE, f"{to}@in.localhost", "m1@x.example", 1_790_000_000, "<p>x</p>", signers=signers)
+    octets = compose(around, Cleaned(subject="Hi", text="Hello\n"))
+    keys = {("s1._domainkey.inviters.example", "TXT"): [dkim.dns_record(key)]}
+    far = "192.0.2.1"
+    marked = octets.replace(b"X-Loop: in.localhost\r\n", b"")  # not signed
+    assert pair.bring(marked, to, sender="bounces@list.example", ip=far, resolver=Table(keys)) is None
+    spf = Table({("inviters.example", "TXT"): ["v=spf1 ip4:192.0.2.1 -all"]})
+    assert pair.bring(letter(ALICE, to, "Hi\n"), to, ip=far, resolver=spf) is None
+    neighbour = pair.bring(letter(ALICE, to, "Ho\n"), to, sender="mallory@inviters.example", ip=far, resolver=spf)
+    assert neighbour is not None  # SPF speaks for the domain alone
+    unsure = pair.bring(letter(ALICE, to, "Ha\n"), to, ip=far, resolver=Table({}, frozenset({"inviters.example"})))
+    assert unsure is not None
+    assert unsure.code == 451
+
+
+def test_any_spelling_of_ones_mailbox_is_ones_own(pair: Pair) -> None:
+    pair.write("Hi\n", by=ALICE)
+    to = pair.to(pair.bob.person)
+    tagged = "Alice+phone@inviters.example"
+    assert pair.bring(letter(tagged, to, f"From {tagged}\n"), to, sender=tagged) is None
+    process_mails(pair.ctx)
+    assert all(b"phone" not in mail.data and b"inviters" not in mail.data for mail in pair.sent())
+
+
+def test_machines_and_circles_are_not_passed_on(pair: Pair) -> None:
+    to = pair.to(pair.bob.person)
+    report = pair.bring(letter(ALICE, to, "Undelivered\n"), to, sender="")
+    circle = pair.bring(letter(ALICE, to, "Hi\n", X_Loop="in.localhost"), to)
+    assert report is not None
+    assert circle is not None
+    assert (report.code, circle.text[:5]) == (550, "5.4.6")
+    pair.write("I am away.\n", Auto_Submitted="auto-replied")
+    assert pair.rows() == []
+    assert pair.sent() == []
+    (dropped,) = pair.line.entries("relay.dropped")
+    assert dropped["reason"] == "automatic"
+
+
+def test_what_was_passed_on_cannot_come_round_again(pair: Pair) -> None:
+    pair.write("Hello\n")
+    (mail,) = pair.sent()
+    refused = pair.bring(mail.data, pair.to(pair.bob.person), sender=ALICE)
+    assert refused is not None
+    assert refused.text.startswith("5.4.6")
+
+
+def test_a_day_has_its_limit_and_the_next_one_its_own(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passing, "MOST_A_DAY", 2)
+    for number in range(2):
+        pair.write(f"{number}\n")
+    to = pair.to(pair.bob.person)
+    refused = pair.bring(letter(ALICE, to, "3\n"), to)
+    assert refused is not None
+    assert "tomorrow" in refused.text
+    pair.write("The other side has its own.\n", by=BOB)
+    pair.line.pass_hours(24.1)
+    pair.write("4\n")
+    assert len(pair.rows()) == 4
+
+
+def test_a_muted_reader_gets_nothing_and_all_of_it_later(pair: Pair) -> None:
+    connections.mute(pair.ctx, pair.bob.actor, pair.ref)
+    before = correspondence(pair.ctx, pair.alice.actor, pair.ref).mine
+    pair.write("One\n")
+    pair.write("Two\n")
+    assert before == ()
+    assert pair.sent() == []
+    waits = correspondence(pair.ctx, pair.bob.actor, pair.ref)
+    assert waits.waiting == 2
+    assert {one.state for one in correspondence(pair.ctx, pair.alice.actor, pair.ref).mine} == {"taken"}
+    with pair.ctx.db.reading() as conn:
+        whose = {row.contact for row in conn.execute(select(audit_entry)) if row.kind == "relay.waiting"}
+    assert whose == {pair.bob.person.ref}  # an answer about Alice's data does not tell her
+    connections.unmute(pair.ctx, pair.bob.actor, pair.ref)
+    assert ["One" in words(mail) for mail in pair.sent()] == [True, False]
+    assert correspondence(pair.ctx, pair.bob.actor, pair.ref).waiting == 0
+
+
+def test_a_mute_counts_for_what_is_on_its_way(pair: Pair) -> None:
+    pair.write("Hello\n")
+    connections.mute(pair.ctx, pair.bob.actor, pair.ref)
+    assert pair.sent() == []
+    connections.unmute(pair.ctx, pair.bob.actor, pair.ref)  # before anybody looked after it
+    (mail,) = pair.sent()
+    assert "Hello" in words(mail)
+
+
+def test_what_waits_too_long_is_erased_and_its_writer_still_learns_nothing(pair: Pair) -> None:
+    connections.mute(pair.ctx, pair.bob.actor, pair.ref)
+    pair.write("Hello\n")
+    pair.line.pass_hours(24 * WAITING_DAYS + 1)
+    assert look_after_relays(pair.ctx) == 1
+    (row,) = pair.rows()
+    assert (row.state, row.outcome, row.words_box) == ("done", "expired", None)
+    assert [one.state for one in correspondence(pair.ctx, pair.alice.actor, pair.ref).mine] == ["taken"]
+    connections.unmute(pair.ctx, pair.bob.actor, pair.ref)
+    assert pair.sent() == []
+    pair.line.pass_hours(24 * KEPT_DAYS)
+    look_after_relays(pair.ctx)
+    assert pair.rows() == []
+
+
+def test_an_end_counts_for_the_very_next_mail_and_refuses_politely(pair: Pair) -> None:
+    pair.write("On its way\n")
+    pair.write(HIDDEN)
+    connections.end(pair.ctx, pair.bob.actor, pair.ref)
+    assert {row.words_box for row in pair.rows()} == {None}
+    assert pair.sent() == []
+    to = pair.to(pair.bob.person)
+    refused = pair.bring(letter(ALICE, to, "Still there?\n"), to)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, "has ended" in refused.text) == (550, True)
+    assert correspondence(pair.ctx, pair.alice.actor, pair.ref).write_to == ""
+    again = connected(pair.ctx, pair.bob, pair.alice.person)
+    assert address_of(pair.line.world, again, pair.bob.person) != to
+
+
+def test_nobody_is_reached_at_an_address_nobody_was_given(pair: Pair) -> None:
+    before = everything(pair.ctx)
+    for local_part in (f"with-{'a' * 26}", "with-", f"with-{'1' * 26}", pair.to(pair.bob.person)[:-1]):
+        refused = pair.bring(letter(ALICE, local_part, "Hi\n"), local_part)
+        assert refused is not None
+        assert refused.text.startswith("5.1.1")
+    assert everything(pair.ctx) == before
+
+
+def test_words_lie_under_their_writers_key_alone(pair: Pair) -> None:
+    pair.write("The secret of the roses.\n")
+    with pair.ctx.db.reading() as conn:
+        rows = [*conn.execute(select(relayed)), *conn.execute(select(inbound_mail))]
+    assert all(b"roses" not in bytes(value) for row in rows for value in row if isinstance(value, bytes))
+    with pair.ctx.db.transaction() as conn:
+        conn.execute(delete(contact_key).where(contact_key.c.contact == pair.alice.person.id))
+    assert pair.sent() == []
+
+
+def test_a_mail_that_seems_to_hold_an_address_waits_for_its_writer(pair: Pair) -> None:
+    pair.write(HIDDEN)
+    (warning,) = pair.sent()
+    assert warning.rcpt_to == ALICE
+    assert "c•••@t•••.example" in words(warning)
+    assert "carol" not in words(warning)
+    assert read(warning)["Auto-Submitted"] == "auto-generated"
+    (mine,) = correspondence(pair.ctx, pair.alice.actor, pair.ref).mine
+    assert (mine.state, mine.doubts[0].kind) == ("held", "address")
+    assert correspondence(pair.ctx, pair.bob.actor, pair.ref).mine == ()
+
+
+def test_its_writer_lets_it_go_by_the_link_while_it_is_fresh(pair: Pair) -> None:
+    pair.write(HIDDEN)
+    token = token_in(pair)
+    before = everything(pair.ctx)
+    view = held.view_held(pair.ctx, token)
+    assert (view.state, view.is_fresh, view.can_renew) == ("held", True, True)
+    assert everything(pair.ctx) == before
+    for _ in range(2):
+        assert held.send_held(pair.ctx, token).state == "sent"
+    (mail,) = pair.sent()
+    assert (mail.rcpt_to, "carol@third.example" in words(mail)) == (BOB, True)
+    with pytest.raises(ConflictError):
+        held.drop_held(pair.ctx, token)
+
+
+def test_an_old_link_only_drops_or_asks_for_a_fresh_one(pair: Pair) -> None:
+    pair.write(HIDDEN)
+    token = token_in(pair)
+    pair.line.pass_hours(0.6)
+    assert not held.view_held(pair.ctx, token).is_fresh
+    with pytest.raises(ConflictError):
+        held.send_held(pair.ctx, token)
+    assert pair.sent() == []
+    held.renew_link(pair.ctx, token)
+    held.renew_link(pair.ctx, token)  # one is on its way
+    fresh = token_in(pair)
+    assert held.view_held(pair.ctx, fresh).is_fresh
+    held.renew_link(pair.ctx, fresh)
+    token_in(pair)
+    held.renew_link(pair.ctx, fresh)
+    assert pair.sent() == []  # three in all
+    for _ in range(2):
+        assert held.drop_held(pair.ctx, token).state == "dropped"
+    with pytest.raises(ConflictError):
+        held.send_held(pair.ctx, fresh)
+    assert pair.rows()[0].words_box is None
+    with pytest.raises(TokenError):
+        held.view_held(pair.ctx, token[:-2] + "AA")
+
+
+def test_a_warning_not_sent_yet_is_not_sent_once_it_was_decided(pair: Pair) -> None:
+    pair.write(HIDDEN)
+    (mine,) = correspondence(pair.ctx, pair.alice.actor, pair.ref).mine
+    held.drop_own(pair.ctx, pair.alice.actor, mine.ref)
+    assert pair.sent() == []
+    assert [one.state for one in correspondence(pair.ctx, pair.alice.actor, pair.ref).mine] == ["dropped"]
+
+
+def test_a_held_mail_is_its_writers_alone_and_time_drops_it(pair: Pair) -> None:
+    pair.write(HIDDEN)
+    pair.write(HIDDEN)
+    first, second = correspondence(pair.ctx, pair.alice.actor, pair.ref).mine
+    for act in (held.send_own, held.drop_own):
+        with pytest.raises(NotFoundError):
+            act(pair.ctx, pair.bob.actor, first.ref)
+    held.send_own(pair.ctx, pair.alice.actor, first.ref)
+    assert [mail.rcpt_to for mail in pair.sent()].count(BOB) == 1
+    pair.line.pass_hours(24 * held.HELD_DAYS + 1)
+    look_after_relays(pair.ctx)
+    states = {one.ref: one.state for one in correspondence(pair.ctx, pair.alice.actor, pair.ref).mine}
+    assert states == {first.ref: "taken", second.ref: "dropped"}
+    assert {json.dumps(one) for one in pair.line.entries("relay.held")}
+
+
+def test_every_connection_has_two_addresses_and_no_two_are_alike(pair: Pair) -> None:
+    other = connected(pair.ctx, pair.line.world.member(), pair.alice.person)
+    with pair.ctx.db.reading() as conn:
+        rows = list(conn.execute(select(relay_address)))
+    assert len({row.local_part for row in rows}) == 4
+    assert all(re.fullmatch("with-[a-z2-7]{26}", row.local_part) for row in rows)
+    mine = correspondence(pair.ctx, pair.alice.actor, other).write_to
+    assert mine.removesuffix("@in.localhost") != address_of(pair.line.world, other, pair.alice.person)
+    with pytest.raises(NotFoundError):
+        correspondence(pair.ctx, pair.bob.actor, other)
