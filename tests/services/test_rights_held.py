@@ -5,6 +5,8 @@ import json
 import pytest
 
 from outreach.services.context import Context
+from outreach.services.receipts.checking import Verdict, check_receipt
+from outreach.services.receipts.showing import as_text
 from outreach.services.rights.room import ask, see_result
 from outreach.store.schema import metadata
 from tests.factories import World
@@ -77,7 +79,10 @@ def test_all_parts_are_there_and_made_of_plain_data(ctx: Context, world: World) 
     assert [event["event"] for event in found.document["events"]] == ["requested", "confirmed"]
     assert found.document["events"][1]["evidence"]["ip"] == "192.0.2.7"
     assert [mail["origin"] for mail in found.document["messages"]] == ["confirmation"]
-    json.loads(found.to_json())
+    (receipt,) = json.loads(found.to_json())["receipts"]
+    assert receipt["event"] == "confirmed"
+    assert check_receipt(ctx, as_text(receipt["document"])).verdict is Verdict.GENUINE
+    assert "document" not in dict(found.parts)["receipts"][0], "a page tells what it is about"
 
 
 def test_nobody_else_is_named_and_no_link_in_it_works(ctx: Context, world: World) -> None:

@@ -18,6 +18,7 @@ from outreach.domain.errors import NotFoundError
 from outreach.services.context import Context
 from outreach.services.public_text import read_house
 from outreach.services.reasons import check_reason
+from outreach.services.receipts.showing import all_of
 from outreach.services.rights import held, held_with_others
 from outreach.store import rights as store
 from outreach.store.audit import Entry, record
@@ -54,14 +55,18 @@ class Result:
 
     @property
     def parts(self) -> list[tuple[str, Any]]:
-        """(name, content) of each part, for a page."""
-        return [(name, part) for name, part in self.document.items() if isinstance(part, dict | list)]
+        """(name, content) of each part, for a page: of receipts what they are about, as the file has them whole."""
+        found = {name: part for name, part in self.document.items() if isinstance(part, dict | list)}
+        told = [{name: one[name] for name in one if name != "document"} for one in found.pop("receipts", ())]
+        return [*found.items(), *([("receipts", told)] if told else [])]
 
 
 def make_result(conn: Connection, ctx: Context, now: int, person: Person, request: store.RequestRow) -> None:
     """Gather what is held now and keep it, boxed under the person's key, until it expires."""
     keys = ContactKeys(ctx.keyring, conn)
     document = gather(conn, keys, person, request.kind, now)
+    if request.kind == "access":
+        document["receipts"] = _receipts(conn, ctx, person.id)
     packed = b64encode(zlib.compress(json.dumps(document, ensure_ascii=False).encode())).decode()
     store.put_result(conn, request.id, keys.seal(person.id, packed), now, now + KEPT)
 
@@ -85,6 +90,7 @@ def gather(conn: Connection, keys: ContactKeys, person: Person, kind: str, now: 
         "connect_links": held_with_others.links_of(conn, keys, person.id),
         "appeals": held_with_others.appeals_of(conn, keys, person.id),
         "conversations": held_with_others.conversations_of(conn, keys, person.id, is_given=kind != "access"),
+        "address_changes": held_with_others.moves_of(conn, keys, person.id),
         "bars": held.bars_of(conn, person.id),
         "requests": _requests(conn, keys, person.id),
         "read_by_staff": held.reads_of(conn, person.ref),
@@ -120,6 +126,20 @@ def read_result(ctx: Context, actor: Actor, ref: bytes, reason: str) -> Result:
         body = {"request": ref.hex(), "reason": said}
         record(conn, now, Entry(kind="rights.result-read", actor=actor.name, contact=request.contact_ref, body=body))
         return result
+
+
+def _receipts(conn: Connection, ctx: Context, contact_id: int) -> list[Document]:
+    """Every receipt, signed, with its proof where the log is published so far; no link to one: this may be printed."""
+    return [
+        {
+            "at": issued.receipt.at,
+            "topic": issued.receipt.title,
+            "event": issued.receipt.event.value,
+            "receipt": issued.receipt.id,
+            "document": issued.document,
+        }
+        for _, issued in all_of(conn, ctx, contact_id)
+    ]
 
 
 def _requests(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Document]:

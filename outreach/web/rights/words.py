@@ -41,10 +41,12 @@ def parts() -> dict[str, str]:
         "connect_links": gettext("Your connect links"),
         "appeals": gettext("Appeals"),
         "conversations": gettext("What you wrote to us, and our answers"),
+        "address_changes": gettext("Changes of your address"),
         "bars": gettext("What bars mail to you"),
         "requests": gettext("Your requests about your data"),
         "read_by_staff": gettext("When staff looked at your data"),
         "log": gettext("What the log tells of you"),
+        "receipts": gettext("Your receipts, signed; the file for machines has them whole"),
     }
 
 
@@ -107,6 +109,7 @@ def _of_agreements() -> dict[str, str]:
         "in_seconds": gettext("In seconds"),
         "published": gettext("Published"),
         "event": gettext("Event"),
+        "receipt": gettext("Receipt"),
         "before": gettext("Before"),
         "after": gettext("After"),
         "evidence": gettext("Proof"),
