@@ -18,6 +18,7 @@ from outreach.domain.errors import NotFoundError
 from outreach.services.bars import BarView, bars_on
 from outreach.services.contact_invitations import PersonToPerson, person_to_person
 from outreach.services.context import Context
+from outreach.services.intake.reports import ReportView, reports_of
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.campaigns import campaign, message
@@ -126,6 +127,7 @@ class ContactHistory:
     messages: tuple[MessageView, ...]
     bars: tuple[BarView, ...]
     others: PersonToPerson
+    reports: tuple[ReportView, ...]
 
 
 def see_contact(ctx: Context, actor: Actor, ref: bytes) -> ContactHistory:
@@ -173,6 +175,7 @@ def _history(conn: Connection, row: Row[Any], keys: ContactKeys | None) -> Conta
         messages=tuple(_messages(conn, row.id)),
         bars=tuple(bars_on(conn, (row.address_key, row.mailbox_key))),
         others=person_to_person(conn, row.id, row.mailbox),
+        reports=reports_of(conn, row.id),
     )
 
 

@@ -27,6 +27,7 @@ from outreach.store.schema.conversations import conversation
 from outreach.store.schema.members import connection, invitation, member
 from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import contact, contact_key, mailbox, suppression
+from outreach.store.schema.room import address_move
 
 _waits_for_an_answer = invitation.c.answered.is_(None) | (
     (invitation.c.way == "link") & (invitation.c.answer == "accepted") & invitation.c.settled.is_(None)
@@ -41,9 +42,11 @@ _TAKES_PART = (
     exists().where(connection.c.ended.is_(None), connection.c.high == contact.c.id),
     exists().where(invitation.c.contact == contact.c.id, _waits_for_an_answer),
     exists().where(conversation.c.contact == contact.c.id, conversation.c.closed.is_(None)),
+    exists().where(address_move.c.target == contact.c.id, address_move.c.ended.is_(None)),
 )
 """What holds a person whatever they agreed to: their account, a live connection, an invitation not answered yet, a
-request at a connect link that they confirmed and its owner has not answered, and an open conversation."""
+request at a connect link that they confirmed and its owner has not answered, an open conversation, and consents that
+may come here from another address."""
 
 _IS_RESTRICTED = exists().where(
     suppression.c.key == contact.c.address_key, suppression.c.kind == "restricted", suppression.c.lifted.is_(None)
@@ -132,7 +135,10 @@ def erase(conn: Connection, contacts: Collection[int]) -> None:
     asked = select(confirmation.c.id).where(confirmation.c.contact.in_(ids))
     conn.execute(delete(confirmation_topic).where(confirmation_topic.c.confirmation.in_(asked)))
     conn.execute(update(confirmation).where(confirmation.c.contact.in_(ids)).values(evidence_box=None))
+    inbound.forget(conn, ids)
     conn.execute(update(invitation).where(invitation.c.contact.in_(ids)).values(contact=None))
+    moves = address_move.c.contact.in_(ids) | address_move.c.target.in_(ids)
+    conn.execute(update(address_move).where(moves).values(asked_box=None))
     conn.execute(
         update(contact)
         .where(contact.c.id == bindparam("of"))

@@ -29,11 +29,13 @@ from outreach.services.rights.claims import hold
 from outreach.services.rights.requests import open_request
 from outreach.services.rights.results import make_result
 from outreach.store.contacts import find_by_code, find_by_id
+from outreach.store.inbound import Told, add_reports
 from outreach.store.public_answers import add as add_public_answer
 from outreach.store.rights import add_link as add_own_link
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import confirmation, consent, consent_event, topic
 from outreach.store.schema.conversations import conversation_file, public_answer
+from outreach.store.schema.inbound import inbound_report
 from outreach.store.schema.members import appeal, connect_link, connection, invitation, member
 from outreach.store.schema.organisation import sender, staff, staff_session
 from outreach.store.schema.people import contact, contact_key, suppression
@@ -103,6 +105,7 @@ def gather(ctx: Context) -> Material:
             frozenset({"contact"}): [{"contact": ref} for ref in (pair[0], *_contacts(conn))],
             frozenset({"contact", "topic"}): [{"contact": pair[0], "topic": pair[1]}],
             frozenset({"bar"}): [{"bar": ref} for ref in _bar(conn)],
+            frozenset({"report"}): [{"report": ref} for ref in _reported(conn)],
             frozenset({"message"}): [{"message": ref} for ref in _refs(conn, message)[:1]],
             frozenset({"invitation"}): [{"invitation": ref} for ref in _refs(conn, invitation)[:3]],
             frozenset({"token", "choice"}): _choices(tokens["invitation"]),
@@ -126,6 +129,7 @@ def gather(ctx: Context) -> Material:
             frozenset({"place"}): [{"place": "000"}],
             frozenset({"slug"}): [{"slug": slug} for slug in slugs],
             frozenset({"key"}): [{"key": key} for key in _letters(ctx)],
+            frozenset({"key", "act"}): [{"key": key, "act": "spam"} for key in _letters(ctx)],
             frozenset({"policy"}): [{"policy": str(name)} for name in Name],
             frozenset({"approval"}): [{"approval": ref} for ref in _approvals(conn)],
             frozenset({"group"}): [{"group": key} for key in groups],
@@ -170,6 +174,13 @@ def _bar(conn: Connection) -> list[bytes]:
     put(conn, 1, [Bar(b"b" * 32, "mailbox", "never", "officer", "never write to me again")])
     stands = select(suppression.c.ref).where(suppression.c.key == b"b" * 32, suppression.c.lifted.is_(None))
     return list(conn.execute(stands).scalars())
+
+
+def _reported(conn: Connection) -> list[bytes]:
+    """What was reported of somebody's mail."""
+    sent = conn.execute(select(message.c.id).where(message.c.state == "sent").order_by(message.c.id)).scalars().first()
+    add_reports(conn, 1, [Told(message=sent or 0, kind="delay", status="4.4.1", words="still tries")])
+    return list(conn.execute(select(inbound_report.c.ref)).scalars())
 
 
 def _approvals(conn: Connection) -> list[bytes]:
@@ -217,11 +228,14 @@ def _tokens(ctx: Context, conn: Connection) -> dict[str, list[str]]:
     sent = message.c.state == "sent"
     mails = [mail(sent, message.c.origin == "campaign"), mail(sent, message.c.origin == "confirmation")]
     mails += [_mail_of(conn, state) for state in ("withdrawn", "paused", "expired")]
+    others = [mail(message.c.origin == one) for one in ("notice", "invitation", "test", "reply")]
+    others.append(mail(message.c.origin == "campaign", message.c.state == "withheld"))
     answers = [confirmation.c.answer.is_(None), *(confirmation.c.answer == one for one in ("confirmed", "declined"))]
     hired = conn.execute(select(staff.c.id)).scalars().first()
     return {
         "stop": issue(Purpose.STOP, *mails),
-        "why": issue(Purpose.WHY, *mails),
+        "why": issue(Purpose.WHY, *mails, *others),
+        "look": issue(Purpose.HIDDEN, question()),
         "confirm": issue(Purpose.CONFIRM, *(question(answer) for answer in answers)),
         "members": issue(Purpose.ACCOUNT, _account_asked(conn, now)),
         "invitation": issue(Purpose.INVITATION, *_invitations(conn, Way.MAIL, Way.LINK)),

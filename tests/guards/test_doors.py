@@ -16,6 +16,7 @@ from tests.guards.visitors import ALL, MEMBER, STAFF, VISITOR, WHO, browser, csr
 FOR_VISITORS = {
     "GET /",
     "GET /sign-up/<slug>",
+    "GET /sign-up/<slug>/last-mail",
     "GET /sign-up/received",
     "POST /sign-up",
     "GET /sign-in",
@@ -30,6 +31,7 @@ FOR_VISITORS = {
     "POST /mailbox",
     "GET /mailbox/<key>",
     "GET /mailbox/<key>/html",
+    "POST /mailbox/<key>/<any(reply, spam, bounce):act>",
     "GET /members",
     "GET /members/sign-in",
     "POST /members/sign-in",
@@ -62,6 +64,7 @@ FOR_VISITORS = {
 FOR_RECIPIENTS = {
     "GET /confirm/<token>",
     "POST /confirm/<token>",
+    "GET /look/<token>",
     "GET /confirm/<token>/never",
     "POST /confirm/<token>/never",
     "GET /stop/<token>",

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
+from outreach.store import inbound
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import attempt, campaign, message
@@ -201,6 +202,21 @@ def messages_of(conn: Connection, contact_id: int) -> list[Facts]:
             "attempts": tries.get(row.id, []),
         }
         for row in conn.execute(mails.order_by(message.c.id))
+    ]
+
+
+def reports_of(conn: Connection, contact_id: int) -> list[Facts]:
+    """What mail servers and readers reported about mails to the person, and what followed; oldest first."""
+    return [
+        {
+            "at": row.at,
+            "what": row.kind,
+            "campaign": row.campaign_name,
+            "answer": addresses.scrub(" ".join(part for part in (row.status, row.words) if part)),
+            "outcome": row.did,
+            "lifted": row.undone,
+        }
+        for row in inbound.of_contact(conn, contact_id)
     ]
 
 

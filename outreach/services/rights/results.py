@@ -83,6 +83,7 @@ def gather(conn: Connection, keys: ContactKeys, person: Person, kind: str, now: 
         "events": held.events_of(conn, keys, person.id),
         "questions": held.questions_of(conn, keys, person.id),
         "messages": held.messages_of(conn, person.id),
+        "reports": held.reports_of(conn, person.id),
         "accounts": held_with_others.accounts_of(conn, keys, person.id),
         "invitations_made": held_with_others.made_of(conn, keys, person.id),
         "invitations_received": held_with_others.received_of(conn, person.id),

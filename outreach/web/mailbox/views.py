@@ -1,10 +1,11 @@
 """The demo mailbox: every letter as its reader would see it. Open without signing in, on one's own machine only."""
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from outreach.domain.errors import InvalidInputError
+from outreach.domain.errors import ConflictError, InvalidInputError
 from outreach.services import demo_mailbox
+from outreach.services.demo_answers import answer_letter, ways_back
 from outreach.web import security
 from outreach.web.auth import door
 from outreach.web.formats import speak
@@ -13,6 +14,11 @@ from outreach.web.home import context
 blueprint = Blueprint("mailbox", __name__, url_prefix="/mailbox")
 
 VIEWS = {"letter": "Letter", "text": "Plain text", "headers": "Headers", "source": "Source"}
+SENT = {
+    "reply": "The reply was sent, and is in the conversations within a second or two.",
+    "spam": "The report was sent: every consent of this reader ends within a second or two.",
+    "bounce": "The report was sent: this address is barred within a second or two, as the policy says.",
+}
 
 # The letter runs no script and loads nothing from elsewhere; its links open beside it, in a page of their own.
 _LETTER_POLICY = (
@@ -49,10 +55,33 @@ def find() -> ResponseReturnValue:
 @blueprint.get("/<key>")
 @door("visitor")
 def letter(key: str) -> ResponseReturnValue:
+    return _letter(key, request.args.get("view", "letter"))
+
+
+@blueprint.post("/<key>/<any(reply, spam, bounce):act>")
+@door("visitor")
+def answer(key: str, act: str) -> ResponseReturnValue:
+    """What its reader, or their provider, would send: a real mail to this installation's own door."""
+    try:
+        answer_letter(context(), key, act, request.form.get("words", ""))
+    except (ConflictError, InvalidInputError) as error:
+        return _letter(key, "letter", str(error), request.form.get("words", "")), 422
+    flash(SENT[act])
+    return redirect(url_for("mailbox.letter", key=key), 303)
+
+
+def _letter(key: str, view: str, fault: str = "", words: str = "") -> str:
     shown = demo_mailbox.read_letter(context(), key)
-    view = request.args.get("view", "letter")
     security.allow(frame_src="'self'")
-    return render_template("mailbox/letter.html", letter=shown, view=view if view in VIEWS else "letter", views=VIEWS)
+    return render_template(
+        "mailbox/letter.html",
+        letter=shown,
+        view=view if view in VIEWS else "letter",
+        views=VIEWS,
+        ways=ways_back(context(), shown),
+        fault=fault,
+        words=words,
+    )
 
 
 @blueprint.get("/<key>/html")

@@ -11,6 +11,8 @@ from outreach.domain.errors import ConflictError, InvalidInputError
 from outreach.services import campaign_mails, campaign_pages, campaigns
 from outreach.services import why_not as why_not_service
 from outreach.services.context import Context
+from outreach.services.intake.lines import PAUSES
+from outreach.services.intake.reports import heard_of_campaign
 from outreach.web import security
 from outreach.web.auth import current_actor, door
 from outreach.web.home import context
@@ -36,7 +38,8 @@ def campaign(campaign: bytes) -> ResponseReturnValue:
         return render_template("marketer/campaign.html", campaign=one, progress=None)
     security.allow(connect_src="'self'")
     progress = campaign_pages.see_progress(context(), current_actor(), campaign)
-    return render_template("marketer/campaign.html", campaign=one, progress=progress)
+    heard = heard_of_campaign(context(), current_actor(), campaign)
+    return render_template("marketer/campaign.html", campaign=one, progress=progress, heard=heard, pauses=PAUSES)
 
 
 @blueprint.get("/campaigns/<ref:campaign>/progress")

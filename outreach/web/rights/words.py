@@ -34,6 +34,7 @@ def parts() -> dict[str, str]:
         "events": gettext("What happened to it, and the proof of it"),
         "questions": gettext("Questions we asked you by mail"),
         "messages": gettext("Mails to you, sent or not"),
+        "reports": gettext("What was reported about our mails to you"),
         "accounts": gettext("Your account"),
         "invitations_made": gettext("Invitations you made"),
         "invitations_received": gettext("Invitations to you"),

@@ -47,7 +47,8 @@ class Sent:
 
     def message(self, person: Person, state: str = "sent", **more: Any) -> bytes:
         """A message of the campaign to somebody, or of another origin. Returns its ref."""
-        values = {"ref": secrets.token_bytes(16), "origin": "campaign", "kind": "informational", "lane": "x",
+        ref = secrets.token_bytes(16)
+        values: dict[str, Any] = {"ref": ref, "origin": "campaign", "kind": "informational", "lane": "x",
                   "contact": person.id, "mailbox": person.mailbox, "campaign": self.campaign, "topic": self.topic,
                   "state": state, "planned": self.world.now, "due": self.world.now, "settled": self.now(),
                   "counted": self.now()} | more  # fmt: skip
@@ -55,7 +56,7 @@ class Sent:
             conn.execute(insert(message).values(values))
             if values["campaign"] is not None:
                 add_to_tally(conn, self.ctx.db.now(conn), self.campaign, {(state, more.get("reason")): 1})
-        return bytes(values["ref"])
+        return ref
 
     def unlimited(self) -> None:
         """Later messages of this campaign may go to the same person."""
