@@ -142,7 +142,8 @@ NOBODY = _any(
     r"(?:host or )?domain name not found|name service error .{0,80}(?:host not found|nxdomain|no such)|(?:host|"
     r"domain)(?: name)? (?:unknown|not found|does(?: not|n't) exist|lookup failed: (?:unknown|no such))|"
     r"unknown host|any host named",
-    r"unrouteable address|does(?: not|n't) accept (?:any )?mail|nullmx|null mx|no mx (?:found|record)|"
+    r"unrouteable address|does(?: not|n't) accept (?:any )?mail|nullmx|null mx|indicated no smtp service|"
+    r"no mx (?:found|record)|"
     r"all relevant mx records point to non-existent|no (?:valid )?(?:hosts?|mail server) (?:found )?for|"
     r"dns domain .{0,60}does(?: not|n't) exist|domain .{0,60}couldn't be found|no such domain",
     r"unbekannt\w*|existiert nicht|nicht (?:gefunden|vorhanden|verfügbar|erreichbar|bekannt)|"

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from outreach.mail.inbound import fields, verdict
+from outreach.mail.inbound import fields, notices, verdict
 from outreach.mail.inbound.fields import Fields
 from outreach.mail.inbound.incoming import Kind
 from outreach.mail.inbound.mime import Part
@@ -12,7 +12,6 @@ from outreach.mail.inbound.traces import Traces
 _REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _HEADERS = frozenset({"text/rfc822-headers", "message/rfc822-headers", "message/global-headers", "text/rfc822-header"})
 _IN_TEXT = re.compile(r"^(?:reporting-mta|final-recipient|original-recipient)\s*:", re.IGNORECASE | re.MULTILINE)
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _MILD_FIRST = (Kind.DELIVERED, Kind.DELAY, Kind.SOFT_BOUNCE, Kind.BLOCKED, Kind.HARD_BOUNCE)
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"@]{1,64}@[^\s<>()\[\],;:\"@]{1,255}")
 
@@ -64,22 +63,18 @@ def judge(groups: list[Fields], notice: str, given_back: list[Fields], traces: T
     for group in groups:
         traces.of_report(group)
     message = groups[0]
-    reporting = host(message.get("reporting-mta") or message.get("received-from-mta") or message.get("dsn-gateway"))
+    reporting = notices.host_name(
+        message.get("reporting-mta") or message.get("received-from-mta") or message.get("dsn-gateway")
+    )
     recipients = [one for one in groups if _is_recipient(one)]
     written_to = _written_to(given_back)
-    told = [_of_recipient(one, notice if len(recipients) == 1 else "", reporting) for one in recipients]
+    told = [_of_recipient(one, notice, reporting, alone=len(recipients) == 1) for one in recipients]
     ours = [one for one in told if written_to.intersection(one.names)]
     mildest = sorted(ours or told, key=lambda one: _MILD_FIRST.index(one.kind))
     if mildest:
         return mildest[0]
     code = verdict.status("", notice)
     return Told(verdict.of_refusal(code, notice), code, notice, reporting, ())
-
-
-def host(value: str) -> str:
-    """The name in `dns; mx.example.org` and its kin, or empty."""
-    name = value.rpartition(";")[2].split("(")[0].strip().strip("<>[]")
-    return name.lower() if "." in name and _HOST.fullmatch(name) else ""
 
 
 def _is_recipient(group: Fields) -> bool:
@@ -90,19 +85,20 @@ def _written_to(given_back: list[Fields]) -> set[str]:
     return {one.lower() for header in given_back[:1] for one in _ADDRESS.findall(header.get("to"))}
 
 
-def _of_recipient(group: Fields, notice: str, reporting: str) -> Told:
-    diagnostic = group.words("diagnostic-code")
-    spoken = diagnostic.partition(";")[2].strip() if ";" in diagnostic[:40] else diagnostic
-    said = spoken or group.words("x-display-name") or group.words("status")
-    code = verdict.status(group.get("status"), spoken)
+def _of_recipient(group: Fields, notice: str, reporting: str, *, alone: bool) -> Told:
+    """`alone`: nobody else is reported on, so that the whole notice is about this one."""
     names = tuple(
         one.lower()
         for name in ("original-recipient", "final-recipient", "x-actual-recipient")
         for one in _ADDRESS.findall(group.get(name))
     )
-    remote = host(group.get("remote-mta"))
-    kind = _kind(group.get("action").lower(), code, spoken, notice)
-    return Told(kind, code, said if spoken else _first_line(notice), remote or reporting, names)
+    spoken = group.words("diagnostic-code")
+    spoken = spoken.partition(";")[2].strip() if ";" in spoken[:40] else spoken
+    spoken = spoken or notices.telling_line(notice, names, alone=alone)
+    code = verdict.status(group.get("status"), spoken)
+    kind = _kind(group.get("action").lower(), code, spoken, notice if alone else "")
+    diagnostic = spoken or (" ".join(notice.split())[:1000] if alone else group.words("status"))
+    return Told(kind, code, diagnostic, notices.host_name(group.get("remote-mta")) or reporting, names)
 
 
 def _kind(action: str, code: str, spoken: str, notice: str) -> Kind:
@@ -116,7 +112,3 @@ def _kind(action: str, code: str, spoken: str, notice: str) -> Kind:
     if spoken and verdict.by_words(spoken) is None:
         said = f"{spoken} {notice}"
     return verdict.of_refusal(code, said)
-
-
-def _first_line(notice: str) -> str:
-    return " ".join(notice.split())[:1000]

@@ -6,7 +6,7 @@ Only what a report says; whether it is believed (its DKIM signature, the ticket)
 import re
 from dataclasses import dataclass
 
-from outreach.mail.inbound import delivery, fields
+from outreach.mail.inbound import delivery, fields, notices
 from outreach.mail.inbound.fields import Fields
 from outreach.mail.inbound.incoming import Kind
 from outreach.mail.inbound.mime import Part
@@ -77,7 +77,7 @@ def _report(mail: Part) -> Fields | None:
 
 def _of_report(report: Fields, header: Fields) -> Told:
     named = report.get("feedback-type").split("(")[0].strip().lower()
-    reporting = delivery.host(report.get("reporting-mta")) or _from_host(header)
+    reporting = notices.host_name(report.get("reporting-mta")) or _from_host(header)
     diagnostic = " ".join(filter(None, [named, report.words("user-agent")]))
     if named == "auth-failure":
         refused = report.get("delivery-result").strip().lower() in _REFUSED
@@ -99,4 +99,4 @@ def _other_formats(mail: Part, given_back: list[Fields], *, at_report_door: bool
 
 
 def _from_host(header: Fields) -> str:
-    return delivery.host(header.address("from").rpartition("@")[2])
+    return notices.host_name(header.address("from").rpartition("@")[2])

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from outreach.domain import addresses
 from outreach.domain.inbound_addresses import Door
-from outreach.mail.inbound import automatic, bodies, delivery, feedback, mime, old_bounces, quotes, stopping
+from outreach.mail.inbound import automatic, bodies, delivery, feedback, mime, notices, old_bounces, quotes, stopping
 from outreach.mail.inbound.fields import Fields
 from outreach.mail.inbound.incoming import Incoming, Kind
 from outreach.mail.inbound.mime import Part
@@ -121,7 +121,7 @@ def _report(letter: _Letter) -> Incoming | None:
     groups = delivery.find(letter.mail)
     if groups and not _passed_on(letter):
         traces.of_answer(letter.header)
-        told = delivery.judge(groups, old_bounces.split(letter.words)[0], delivery.originals(letter.mail), traces)
+        told = delivery.judge(groups, notices.split(letter.words)[0], delivery.originals(letter.mail), traces)
         return letter.is_a(told.kind, told=told, traces=traces)
     if automatic.is_receipt(letter.mail):
         return letter.is_a(Kind.AUTO_REPLY, traces=traces)
@@ -138,7 +138,7 @@ def _passed_on(letter: _Letter) -> bool:
 
 def _own_words(letter: _Letter) -> Incoming | None:
     """A mail system's bounce in its own words, or in a report that lost its MIME structure."""
-    notice, copy = old_bounces.split(letter.words)
+    notice, copy = notices.split(letter.words)
     told = old_bounces.judge(letter.header, letter.subject, letter.words)
     if told is None:
         return None
