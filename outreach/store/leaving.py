@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from outreach.domain.message import FINAL, MessageState
 from outreach.domain.policies import Name
-from outreach.store import conversations, policies
+from outreach.store import conversations, inbound, policies
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent, consent_event, topic
 from outreach.store.schema.conversations import conversation
