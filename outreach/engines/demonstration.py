@@ -31,6 +31,7 @@ from outreach.engines.fiction import (
     invent_people,
 )
 from outreach.engines.neighbours import Neighbours
+from outreach.engines.readers import Readers
 from outreach.mail.relays import Router
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.plan import begin_due, finish_campaigns, plan_next, release_waiting
@@ -97,6 +98,7 @@ class Demonstration:
         password = self._set_up()
         journal = WorkerJournal(self._bulk.journals, self._bulk.name)
         neighbours = Neighbours(self.ctx, self._actor, lambda: self._send(journal))
+        readers = Readers(self.ctx, self._actor, lambda: self._send(journal))
         neighbours.allow_mail()
         people = invent_people(self._dice, _PEOPLE)
         by_day: dict[int, list[Person]] = {}
@@ -114,6 +116,7 @@ class Demonstration:
             self._campaigns_of(day, journal)
             self._leave(day)
             neighbours.live(day)
+            readers.live(day)
         self._clock.unlink(missing_ok=True)
         self._come(journal)
         while seal(self.ctx, 0) is not None:
