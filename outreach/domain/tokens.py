@@ -56,6 +56,8 @@ class Purpose(StrEnum):
     RIGHTS = "rights"
     HELD = "held"
     HIDDEN = "hidden"
+    MOVE = "move"
+    KEEP = "keep"
 
     @property
     def powers(self) -> frozenset[Power]:
@@ -82,6 +84,8 @@ _POWERS = {
     Purpose.RIGHTS: frozenset({Power.OWN}),
     Purpose.HELD: frozenset({Power.REDUCE, Power.SEND}),
     Purpose.HIDDEN: frozenset(),  # nobody is shown it: that it was touched gives a program away
+    Purpose.MOVE: frozenset({Power.GRANT, Power.REDUCE}),  # take along to this address what was agreed to at another
+    Purpose.KEEP: frozenset({Power.REDUCE, Power.EXPLAIN}),  # let all stay at this one
 }
 _LIFETIMES = {
     Purpose.CONFIRM: 7 * _DAY,
@@ -90,6 +94,7 @@ _LIFETIMES = {
     Purpose.UNDO: _HOUR,
     Purpose.ACCOUNT: _HOUR // 2,
     Purpose.CONNECT: 7 * _DAY,
+    Purpose.MOVE: 7 * _DAY,
     Purpose.RIGHTS: _HOUR // 2,
 }
 _CODES = {
@@ -107,6 +112,8 @@ _CODES = {
     Purpose.RIGHTS: b"r",
     Purpose.HELD: b"g",
     Purpose.HIDDEN: b"y",
+    Purpose.MOVE: b"o",
+    Purpose.KEEP: b"e",
 }
 _PURPOSES = {code: purpose for purpose, code in _CODES.items()}
 

@@ -36,6 +36,7 @@ from outreach.services.re_permission import renew_consents
 from outreach.services.relaying.looking_after import look_after_relays
 from outreach.services.requests import process_requests
 from outreach.services.rights.rounds import look_after_rights, process_rights_requests
+from outreach.services.room.carrying import process_moves
 from outreach.services.scanners import forget_touches
 from outreach.services.seal import seal
 from outreach.services.sessions import forget_old_sessions
@@ -64,6 +65,7 @@ def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Jo
         Job("invitations", lambda: process_invitations(ctx), 0.5),
         Job("connects", lambda: process_connects(ctx), 0.5),
         Job("rights-requests", lambda: process_rights_requests(ctx), 0.5),
+        Job("moves", lambda: process_moves(ctx), 1),
         Job("plan", lambda: _plan(ctx, stopping), 0.5),
         Job("begin-policies", lambda: begin_policies(ctx), 0.5),
         Job("tell-of-policies", lambda: tell(ctx), 1),

@@ -21,13 +21,14 @@ from outreach.domain.tokens import Purpose
 from outreach.mail.inbound.incoming import Attachment, Incoming, Kind
 from outreach.services.context import Context
 from outreach.services.conversations.incoming import take_reply
-from outreach.services.conversations.own import write
 from outreach.services.officer.register import SECTIONS
 from outreach.services.officer.unknown import see_unknown
 from outreach.services.policies.asking import Act, Subject, ask_in
 from outreach.services.rights.claims import hold
 from outreach.services.rights.requests import open_request
 from outreach.services.rights.results import make_result
+from outreach.store import address_moves, requests
+from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import find_by_code, find_by_id
 from outreach.store.inbound import Told, add_reports
 from outreach.store.public_answers import add as add_public_answer
@@ -86,6 +87,7 @@ def gather(ctx: Context) -> Material:
             ctx.tokens.issue(Purpose.RIGHTS, add_own_link(conn, ctx.db.now(conn), asked.contact), ctx.db.now(conn))
         ]
         written = _conversation(ctx, conn, asked)
+        tokens["moving"], tokens["keep"] = _moves(ctx, conn, asked)
         topics = _refs(conn, topic)
         pair = conn.execute(
             select(contact.c.ref, topic.c.ref)
@@ -121,7 +123,7 @@ def gather(ctx: Context) -> Material:
             frozenset({"hold"}): [{"hold": _hold(ctx, conn, asked)}],
             frozenset({"token", "asked"}): [{"token": token, "asked": asked.ref} for token in tokens["rights"][:1]],
             frozenset({"token", "topic"}): [{"token": tokens["room"][0], "topic": _agreed(conn, asked)}],
-            frozenset({"token", "talk"}): [{"token": tokens["room"][0], "talk": _talk(ctx, conn, asked)}],
+            frozenset({"token", "talk"}): [{"token": tokens["room"][0], "talk": written[0]["conversation"]}],
             frozenset({"conversation"}): [{"conversation": one["conversation"]} for one in written],
             frozenset({"conversation", "file"}): written,
             frozenset({"answer"}): [{"answer": ref} for ref in _public_answers(ctx, conn)],
@@ -265,17 +267,32 @@ def _hold(ctx: Context, conn: Connection, asked: Any) -> bytes:
     return bytes(conn.execute(select(claims_hold.c.ref)).scalars().one())
 
 
+def _moves(ctx: Context, conn: Connection, asked: Any) -> tuple[list[str], list[str]]:
+    """Consents of the same person on their way to another address: the links in the two mails about it."""
+    now = ctx.db.now(conn)
+    known = address_moves.of_contact(conn, asked.contact)
+    ref = known[0].ref if known else _move(ctx, conn, asked, now)
+    row = address_moves.by_ref(conn, ref)
+    question = requests.confirmation_by_id(conn, row.confirmation if row is not None else 0)
+    assert question is not None
+    return [ctx.tokens.issue(Purpose.MOVE, question.ref, now)], [ctx.tokens.issue(Purpose.KEEP, ref, now)]
+
+
+def _move(ctx: Context, conn: Connection, asked: Any, now: int) -> bytes:
+    box = ContactKeys(ctx.keyring, conn).seal(asked.contact, {"address": "elsewhere@new.example"})
+    stranger = select(contact.c.id).where(contact.c.id != asked.contact, contact.c.address_box.is_not(None))
+    target = conn.execute(stranger.order_by(contact.c.id)).scalars().first() or 0
+    later = {"requested": now, "created": now, "expires": now + 3_600_000_000}
+    question = requests.add_confirmation(conn, contact=target, about="address", locale="en", network=bytes(32), **later)
+    values = {"contact": asked.contact, "target": target, "confirmation": question, "network": bytes(32)}
+    times = {"asked": now, "expires": now + 3_600_000_000, "due": now + 3_600_000_000}
+    return address_moves.add(conn, **values, **times, asked_box=box)
+
+
 def _agreed(conn: Connection, asked: Any) -> bytes:
     """A topic the same person agreed to."""
     query = select(topic.c.ref).join(consent, consent.c.topic == topic.c.id).where(consent.c.contact == asked.contact)
     return bytes(conn.execute(query.where(consent.c.state == "granted").order_by(topic.c.id)).scalars().first() or b"")
-
-
-def _talk(ctx: Context, conn: Connection, asked: Any) -> bytes:
-    """Something the same person wrote in their room."""
-    person = find_by_id(conn, asked.contact)
-    assert person is not None
-    return write(conn, ctx, ctx.db.now(conn), person, None, "Where do you buy your seeds?")
 
 
 def _conversation(ctx: Context, conn: Connection, asked: Any) -> list[Values]:

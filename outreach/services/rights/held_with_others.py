@@ -22,6 +22,7 @@ from outreach.store.schema.members import (
 )
 from outreach.store.schema.organisation import staff, staff_session
 from outreach.store.schema.people import contact
+from outreach.store.schema.room import address_move
 
 Facts = dict[str, Any]
 
@@ -198,4 +199,19 @@ def _sessions(conn: Connection, keys: ContactKeys, contact_id: int, table: Any, 
     return [
         {"created": row.created, "seen": row.seen, "ended": row.ended, "from": keys.facts(contact_id, row.client_box)}
         for row in conn.execute(query.order_by(table.c.id)).all()
+    ]
+
+
+def moves_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]:
+    """Changes of address from this one and to it; the other address as it was typed here, else left out."""
+    query = select(address_move).where((address_move.c.contact == contact_id) | (address_move.c.target == contact_id))
+    return [
+        {
+            "asked": row.asked,
+            "to": keys.facts(contact_id, row.asked_box).get("address") if row.contact == contact_id else "this address",
+            "answered": row.confirmed,
+            "answer": row.outcome,
+            "ended": row.ended,
+        }
+        for row in conn.execute(query.order_by(address_move.c.id))
     ]

@@ -18,16 +18,24 @@ class TimesForm(OwnForm):
     hours = RadioField(_("Quiet hours: nothing but what you ask for comes then"), [InputRequired()])
     quiet_from = TimeField(_("From"), [Optional(strip_whitespace=True)])
     quiet_to = TimeField(_("Until"), [Optional(strip_whitespace=True)])
-    timezone = SelectField(_("Your time zone"), choices=zones)
+    timezone = SelectField(_("Your time zone"))
     locale = SelectField(_("Language of pages and mails"), choices=languages)
 
-    def offer(self, times: Times) -> "TimesForm":
-        """Name the choices in the page's language; what stands is chosen until something was typed."""
+    def offer(self, times: Times, region: str = "") -> "TimesForm":
+        """Name the choices in the page's language; what stands is chosen until something was typed. `region`: whose
+        time zones are offered beside the present one, "Europe" say; else those of its own.
+        """
         usual = gettext("as usual here: none")
         if times.usual[0] != times.usual[1]:
             start, end = (_clock(minutes) for minutes in times.usual)
             usual = gettext("as usual here, from %(start)s until %(end)s", start=start, end=end)
         self.hours.choices = [("usual", usual), ("own", gettext("my own")), ("none", gettext("none, at any hour"))]
+        typed = str(self.timezone.data or "")
+        near = region_of(typed if typed in zones() else times.timezone)
+        kept = {name for name in (times.timezone, typed) if name in zones()}
+        self.timezone.choices = [
+            (name, label) for name, label in zones().items() if name in kept or region_of(name) == (region or near)
+        ]
         return self
 
     def wanted(self, times: Times) -> Times:
@@ -63,3 +71,13 @@ def _clock(minutes: int) -> str:
 
 def _minutes(value: time) -> int:
     return value.hour * 60 + value.minute
+
+
+def regions() -> list[str]:
+    """The parts of the world that time zones are named by."""
+    return sorted({region_of(name) for name in zones()})
+
+
+def region_of(zone: str) -> str:
+    """ "Europe" of "Europe/Stockholm"."""
+    return zone.partition("/")[0]

@@ -9,10 +9,10 @@ from outreach.services.room import settings
 from outreach.services.room.settings import Times
 from outreach.web.auth import door
 from outreach.web.home import context
-from outreach.web.language import tell
+from outreach.web.language import chosen_locale, tell
 from outreach.web.room import words
 from outreach.web.room.caps import cap_value, read_cap
-from outreach.web.room.forms import TimesForm, shown
+from outreach.web.room.forms import TimesForm, regions, shown
 from outreach.web.room.slice import back, blueprint, forget, greet, remember, way_back
 
 
@@ -44,7 +44,8 @@ def limit(token: str) -> ResponseReturnValue:
 def times(token: str) -> ResponseReturnValue:
     room, stands = settings.see_times(context(), token)
     greet(room)
-    form = TimesForm(formdata=None, data=shown(stands)).offer(stands)
+    region = request.args.get("region", "")
+    form = TimesForm(formdata=None, data=shown(stands)).offer(stands, region if region in regions() else "")
     return _times_page(token, form)
 
 
@@ -75,7 +76,8 @@ def _limits_page(token: str, error: InvalidInputError | None = None) -> str:
 
 
 def _times_page(token: str, form: TimesForm) -> str:
-    return render_template("room/times.html", form=form, token=token, undo=None if form.errors else way_back(token))
+    shown = {"undo": None if form.errors else way_back(token), "regions": regions(), "chosen": chosen_locale()}
+    return render_template("room/times.html", form=form, token=token, **shown)
 
 
 def _remember(token: str, before: Times, wanted: Times) -> None:

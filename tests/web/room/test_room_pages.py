@@ -14,15 +14,17 @@ from outreach import translations
 from outreach.domain.eligibility import Reason
 from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
+from outreach.services.room.carrying import process_moves
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.campaigns import message
-from outreach.store.schema.consents import consent, request
+from outreach.store.schema.consents import confirmation, consent, request
 from outreach.store.schema.people import contact
+from outreach.store.schema.room import address_move
 from outreach.web import formats
 from outreach.web.room import words
 from tests.factories import World
 from tests.services.owning import agreed, asks_for_link, fresh_link, later, told
-from tests.services.people import ALICE, count, letter, state_of, topic_ref
+from tests.services.people import ALICE, count, hand_off_everything, letter, state_of, topic_ref
 from tests.web.conftest import Browser
 
 STATIC = Path(__file__).parents[3] / "static"
@@ -203,14 +205,24 @@ def test_every_page_is_light_masked_and_changes_nothing(
     token = fresh_link(ctx, person)
     sheet = sum((STATIC / name).stat().st_size for name in ("outreach.css", "mark.svg"))
     name = topic_ref(ctx).hex()
-    paths = ["", f"/topic/{name}", "/limits", "/times", "/history", "/receipts", "/people", "/conversations"]
+    paths = [
+        "",
+        f"/topic/{name}",
+        "/limits",
+        "/times",
+        "/history",
+        "/receipts",
+        "/people",
+        "/conversations",
+        "/address",
+    ]
     weights = {}
     for path in paths:
         page = client.page(f"/room/{token}{path}")
         assert ALICE not in page
         assert "<script" not in page
         weights[path] = len(page.encode()) + sheet
-    assert max(weights[path] for path in paths if path != "/times") < 20_000, weights
+    assert max(weights.values()) < 20_000, weights
     client.page(f"/room/{token}/topic/{'0' * 32}", 404)
     client.page(f"/room/{token}/history?before=zz", 404)
     assert state_of(ctx) == "granted"
@@ -241,3 +253,56 @@ def test_every_reason_there_is_has_words_of_its_own() -> None:
     Babel(app)
     with app.test_request_context():
         assert [reason for reason in Reason if "the log names" in words.reason(reason)] == []
+
+
+def test_an_address_changes_by_the_pages_of_both_mailboxes(client: Browser, ctx: Context, world: World) -> None:
+    world.topic()
+    old = agreed(ctx)
+    token = fresh_link(ctx, old)
+    answer = client.submit(f"/room/{token}/address", {"address": "alice"})
+    assert answer.status_code == 422
+    assert client.submit(f"/room/{token}/address", {"address": "alice@new.example"}).status_code == 303
+    page = client.page(f"/room/{token}/address")
+    assert "a•••@n•••.example" in page
+    assert "alice@" not in page
+    process_moves(ctx)
+    hand_off_everything(ctx)
+    moving = mailed(ctx, Purpose.MOVE)
+    page = client.page(f"/moving/{moving}")
+    assert "I would like Northfield to send me mail" in page
+    assert "a•••@e" not in page  # whose it was stays with them
+    assert client.submit(f"/moving/{moving}", {"answer": "perhaps"}).status_code == 400
+    assert client.submit(f"/moving/{moving}", {"answer": "yes"}).status_code == 303
+    assert "It comes here soon" in client.page(f"/moving/{moving}")
+    keeping = mailed(ctx, Purpose.KEEP)
+    assert "a•••@n" not in client.page(f"/keep/{keeping}")
+    assert client.submit(f"/keep/{keeping}").status_code == 303
+    assert "All stays here" in client.page(f"/keep/{keeping}")
+    assert "Nothing comes here" in client.page(f"/moving/{moving}")
+    assert state_of(ctx) == "granted"
+
+
+def mailed(ctx: Context, purpose: Purpose) -> str:
+    """The token of the link in a mail about the last change of address."""
+    query = select(address_move.c.ref, confirmation.c.ref.label("question"))
+    query = query.join(confirmation, confirmation.c.id == address_move.c.confirmation)
+    with ctx.db.reading() as conn:
+        row = conn.execute(query.order_by(address_move.c.id.desc()).limit(1)).one()
+        ref = row.question if purpose is Purpose.MOVE else row.ref
+        return ctx.tokens.issue(purpose, ref, ctx.db.now(conn))
+
+
+def test_a_conversation_is_begun_and_gone_on_with(client: Browser, ctx: Context, world: World) -> None:
+    world.topic()
+    token = fresh_link(ctx, agreed(ctx))
+    name = topic_ref(ctx).hex()
+    assert client.submit(f"/room/{token}/conversations", {"topic": name, "words": " "}).status_code == 422
+    answer = client.submit(f"/room/{token}/conversations", {"topic": name, "words": "Where do you buy your seeds?"})
+    assert answer.status_code == 303
+    page = client.page(answer.location)
+    assert "Where do you buy your seeds?" in page
+    assert "waits for our answer" in page
+    assert client.submit(answer.location, {"words": "And your soil?"}).status_code == 303
+    assert "And your soil?" in client.page(answer.location)
+    stranger = fresh_link(ctx, world.person("bob@example.org"))
+    client.page(f"/room/{stranger}/conversations/{answer.location.rpartition('/')[2]}", 404)
