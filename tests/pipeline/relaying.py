@@ -2,7 +2,7 @@
 
 import email
 from email import policy
-from email.message import EmailMessage, Message
+from email.message import EmailMessage
 from itertools import count
 from typing import Any
 
@@ -85,11 +85,11 @@ def address_of(world: World, ref: bytes, reader: Person) -> str:
         return str(conn.execute(query.where(*mine)).scalar_one())
 
 
-def read(parcel: Parcel) -> Message:
+def read(parcel: Parcel) -> EmailMessage:
     return email.message_from_bytes(parcel.data, policy=policy.default)
 
 
 def words(parcel: Parcel) -> str:
     """The plain text of a mail."""
-    part = email.message_from_bytes(parcel.data, policy=policy.default).get_body(("plain",))  # type: ignore[attr-defined]
-    return str(part.get_content())
+    part = read(parcel).get_body(("plain",))
+    return "" if part is None else str(part.get_content())

@@ -29,7 +29,7 @@ def let_through(conn: Connection, ctx: Context, now: int, row: store.RelayedRow)
 
 
 def let_waiting_through(conn: Connection, ctx: Context, now: int, connection_id: int, reader: int) -> int:
-    """After a mute was taken back: what waited goes, in the order it came. Returns how many."""
+    """After a mute was taken back: what waited goes. Returns how many."""
     settle(conn, now, connection_id)
     waiting = store.unfinished(conn, connection_id, states=["waiting"], reader=reader)
     for row in waiting:

@@ -5,6 +5,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from outreach.services import connections as service
+from outreach.services.relaying import held
+from outreach.services.relaying.showing import correspondence
 from outreach.web.auth import current_actor, door
 from outreach.web.home import context
 from outreach.web.language import chosen_locale, tell
@@ -27,7 +29,12 @@ def connections() -> ResponseReturnValue:
 @blueprint.get("/me/connections/<ref:connection>")
 @door("member")
 def connection(connection: bytes) -> ResponseReturnValue:
-    return render_template("member/connection.html", one=service.see_connection(context(), current_actor(), connection))
+    ctx, actor = context(), current_actor()
+    return render_template(
+        "member/connection.html",
+        one=service.see_connection(ctx, actor, connection),
+        letters=correspondence(ctx, actor, connection),
+    )
 
 
 @blueprint.post("/me/connections/<ref:connection>/disclose")
@@ -73,6 +80,22 @@ def unmute_connection(connection: bytes) -> ResponseReturnValue:
 def end_connection(connection: bytes) -> ResponseReturnValue:
     service.end(context(), current_actor(), connection)
     tell(gettext("Ended. Neither of you sees anything of the other any more."))
+    return _back(connection)
+
+
+@blueprint.post("/me/connections/<ref:connection>/held/<ref:mail>/send")
+@door("member")
+def send_held_mail(connection: bytes, mail: bytes) -> ResponseReturnValue:
+    held.send_own(context(), current_actor(), mail)
+    tell(gettext("Sent on, as you wrote it."))
+    return _back(connection)
+
+
+@blueprint.post("/me/connections/<ref:connection>/held/<ref:mail>/drop")
+@door("member")
+def drop_held_mail(connection: bytes, mail: bytes) -> ResponseReturnValue:
+    held.drop_own(context(), current_actor(), mail)
+    tell(gettext("Dropped. Nobody got it, and its words are erased."))
     return _back(connection)
 
 
