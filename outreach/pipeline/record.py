@@ -54,7 +54,8 @@ def record_outcomes(ctx: Context, worker: str, facts: Mapping[int, Facts], outco
 def _ended(outcome: Outcome, facts: Facts, worker: str, now: int) -> Ended:
     name = "put back" if outcome.result is Result.PUT_BACK else str(outcome.result)
     begun = (facts.lease or now + LEASE) - LEASE
-    return Ended(facts.id, facts.attempts, begun, worker, now, name, outcome.code, outcome.reply[:500])
+    end = (worker, now, name, outcome.code, outcome.reply[:500], outcome.relay or None)
+    return Ended(facts.id, facts.attempts, begun, *end)
 
 
 def _told(outcome: Outcome, settled: Settled | None) -> Told | None:

@@ -246,7 +246,10 @@ def _ended_entry(row: Any, state: str, body: Mapping[str, Any]) -> Entry:
 
 
 class Ended(NamedTuple):
-    """One attempt that is over. `at`: when it was committed to; `reply`: the server's words, addresses masked."""
+    """One attempt that is over. `at`: when it was committed to; `reply`: the server's words, addresses masked.
+
+    `relay`: which was asked; None where nobody knows, as after a worker died.
+    """
 
     message: int
     number: int
@@ -256,6 +259,7 @@ class Ended(NamedTuple):
     outcome: str
     code: int | None
     reply: str
+    relay: str | None = None
 
 
 def add_attempts(conn: Connection, ended: Sequence[Ended]) -> None:

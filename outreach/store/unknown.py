@@ -32,7 +32,8 @@ _UNKNOWN = (
 
 
 class Held(NamedTuple):
-    """One message and its attempt that ended without an answer. `relay`: its sender's; `attempt`: 0 for none on record.
+    """One message and its attempt that ended without an answer. `relay`: that it was handed to, or
+    its sender's where that is not on record; `attempt`: 0 for none on record.
 
     `at`, `began`: UTC microseconds, when the attempt was recorded and when it was committed to.
     """
@@ -161,7 +162,7 @@ def _held(row: Any, tried: Any | None) -> Held:
         contact=row.contact,
         provider=row.provider,
         campaign=row.campaign,
-        relay=row.relay,
+        relay=(tried.relay if tried else None) or row.relay,
         domain=row.domain,
         at=(tried.ended if tried else row.settled) or 0,
         began=(tried.at if tried else row.settled) or 0,

@@ -20,7 +20,7 @@ def unanswered(line: Line, world: World, author: int, *, cap_n: int = 1) -> tupl
     world.grant(world.person(), topic, text, cap_n=cap_n)
     one = line.campaign(topic, author=author)
     line.plan()
-    line.relay.script = lambda parcel: Outcome(parcel.message_id, Result.UNKNOWN)
+    line.relay.script = lambda parcel: Outcome(parcel.message_id, Result.UNKNOWN, relay="north")
     line.rounds()
     line.relay.script = lambda parcel: Outcome(parcel.message_id, Result.SENT, code=250)
     return one, topic
@@ -50,6 +50,7 @@ def test_a_mail_that_was_ruled_on_stays_so(
 ) -> None:
     one, _ = unanswered(line, world, author)
     (group,) = see_unknown(line.ctx, OFFICER).groups
+    assert group.relay == "north", "the one that was asked"
     rule_on_group(line.ctx, OFFICER, group.key, ruling, REASON)
     everything_runs(line)
     assert list(line.states(one).values()) == [after]

@@ -66,6 +66,13 @@ def test_what_failed_together_stands_together_with_what_is_on_record(ctx: Contex
     assert (waiting.left, waiting.is_cut) == ((), False)
 
 
+def test_mails_of_one_sender_that_went_by_two_relays_are_two_groups(ctx: Context, world: World) -> None:
+    topic, _ = world.topic()
+    for relay in ("north", "south"):
+        lost_in_the_air(ctx, people(world, 2), topic=topic, relay=relay)
+    assert sorted((one.relay, one.count) for one in see_unknown(ctx, OFFICER).groups) == [("north", 2), ("south", 2)]
+
+
 def test_a_group_that_arrived_is_sent_and_keeps_its_place_under_the_caps(ctx: Context, world: World) -> None:
     topic, _ = world.topic()
     plan = world.campaign(topic)

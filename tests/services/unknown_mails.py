@@ -22,6 +22,7 @@ def lost_in_the_air(
     campaign: int | None = None,
     topic: int | None = None,
     reply: str = SILENCE,
+    relay: str | None = None,
     ago: int = 60,
 ) -> list[bytes]:
     """One mail to each, attempted `ago` minutes before now and never answered; their refs."""
@@ -50,5 +51,5 @@ def lost_in_the_air(
         if campaign is not None:
             add(conn, now, campaign, {("planned", None): len(ids)})
         settle(conn, now, [Settled(one, "unknown", "no_reply", counted=now) for one in ids], "attempted")
-        add_attempts(conn, [Ended(one, 1, now - MINUTE, "w1", now, "unknown", None, reply) for one in ids])
+        add_attempts(conn, [Ended(one, 1, now - MINUTE, "w1", now, "unknown", None, reply, relay) for one in ids])
     return refs

@@ -52,7 +52,7 @@ class Mail:
 class Group:
     """Mails that failed at one relay, with the same words, without a pause. Instants in UTC microseconds.
 
-    `key`: stands for just these mails, 16 bytes; `relay`: the sender's relay or pool, empty for mail of no topic;
+    `key`: stands for just these mails, 16 bytes; `relay`: that they were handed to, or the sender's, or empty;
     `words`: what ended the attempts; `about`, `providers`: names and counts; `mails`: the first of them;
     `neighbours`: what became of other attempts recorded around these.
     """
