@@ -11,12 +11,16 @@ from tests.guards.crawl import Visit
 from tests.guards.pages import Page
 from tests.guards.visitors import ALL, VISITOR, browser
 
-_FRAMED = {"mailbox.letter_html", "marketer.preview_mail"}  # a mail as its reader sees it, in a sandbox
+_FRAMED = {
+    "mailbox.letter_html",
+    "marketer.preview_mail",
+    "recipient.last_mail",
+}  # a mail as its reader sees it, in a sandbox
 _EMBEDDED = {"recipient.badge"}  # what any site may frame: no script, form or cookie, in a sandbox
 _KEPT = {"published_log." + name for name in ("checkpoint", "keys", "tile", "inclusion", "consistency", "entries")}
-_KEPT.add("answers.topic")
+_KEPT |= {"answers.topic", "recipient.last_mail"}
 _EXTRA = {"marketer.campaign": {"connect-src": "'self'"}}
-_FRAMES = {"mailbox.letter", "marketer.preview"}
+_FRAMES = {"mailbox.letter", "marketer.preview", "recipient.sign_up_page"}
 _POLICY = {
     "default-src": "'none'",
     "style-src": "'self'",

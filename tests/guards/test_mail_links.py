@@ -28,13 +28,15 @@ ACTS |= {"receipts.mail"}  # to the mailbox the receipt is about, whoever presse
 PUTS_BACK = {"recipient.undo"}
 # Behind a mail that asks: the question, and no more.
 QUESTION = {"recipient.confirm_page", "recipient.answer", "recipient.never_page", "recipient.never"}
+QUESTION |= {"recipient.look"} | SHOWS | ACTS  # beside it, as in any mail, what refuses and explains
 # Behind a mail that invites: the invitation, every way to refuse it, and the way to an account; accepting is not there.
 INVITATION_SHOWS = {"recipient.invitation", "recipient.invitation_choice", "recipient.report_page"}
 INVITATION_SHOWS |= {"recipient.accept_page"}
 REFUSES = {"recipient.decline_invitation", "recipient.never_invitation", "recipient.report_invitation"}
 ASKS = {"recipient.later_invitation", "member.start_now"}  # for a reminder; for a link to the address typed there
 # Where every page of ours leads anybody.
-PUBLIC = {"recipient.start", "recipient.sign_up_page", "member.sign_in", "receipts.check_page", "rights.start"}
+PUBLIC = {"published_log.inclusion", "published_log.checkpoint", "answers.topic"}
+PUBLIC |= {"recipient.start", "recipient.sign_up_page", "member.sign_in", "receipts.check_page", "rights.start"}
 PUBLIC |= {"room.start"}
 
 _STATES = ("granted", "paused", "pending", "none", "expired", "withdrawn")
@@ -65,17 +67,21 @@ def test_a_campaigns_mail_holds_links_that_stop_and_explain_only(letters: list[L
     campaigns = [letter for letter in letters if letter.is_campaign]
     assert len(campaigns) > 20
     for letter in campaigns:
-        assert len(letter.links) == 2
+        public = [url for url in letter.links if "/answers/" in url]
+        assert len(letter.links) == 2 + len(public) <= 3
         assert {purpose_of(token) for token in _tokens_of(letter)} == {Purpose.STOP, Purpose.WHY}
         assert Purpose.STOP.powers | Purpose.WHY.powers <= MAIL_POWERS
         assert len(set(_tokens_of(letter))) == 2
 
 
-def test_a_mail_that_asks_holds_one_link_and_nothing_else(letters: list[Letter]) -> None:
+def test_a_mail_that_asks_holds_the_question_and_links_that_refuse_and_explain_only(letters: list[Letter]) -> None:
     questions = [letter for letter in letters if _is_question(letter)]
     assert len(questions) > 5
     for letter in questions:
-        assert [purpose_of(token) for token in _tokens_of(letter)] == [Purpose.CONFIRM]
+        purposes = {purpose_of(token) for token in _tokens_of(letter)}
+        assert purposes == {Purpose.CONFIRM, Purpose.STOP, Purpose.WHY, Purpose.HIDDEN}
+        assert len(set(letter.links)) == len(purposes)
+        assert Purpose.HIDDEN.powers == frozenset()
 
 
 def test_a_mail_that_invites_holds_links_that_show_and_refuse_only(lived: Path) -> None:
@@ -83,8 +89,8 @@ def test_a_mail_that_invites_holds_links_that_show_and_refuse_only(lived: Path) 
     assert len(invitations) > 2
     for letter in invitations:
         purposes = [purpose_of(token) for token in _tokens_of(letter)]
-        assert sorted(str(purpose) for purpose in purposes) == ["invitation"] * 4 + ["stop"]
-        assert len(letter.links) == 5
+        assert sorted(str(purpose) for purpose in purposes) == ["invitation"] * 4 + ["stop", "why"]
+        assert len(letter.links) == 6
         assert Purpose.INVITATION.powers <= MAIL_POWERS
 
 
@@ -138,6 +144,31 @@ def test_a_stranger_with_a_campaigns_mail_can_only_reduce(site: Flask, house: Co
     assert acted > 12
 
 
+def test_a_stranger_with_any_mail_of_ours_can_stop_or_lower_and_reaches_nothing_else(
+    site: Flask, house: Context, lived: Path
+) -> None:
+    """One of each subject the house ever sent; each template alone is in tests/web/recipient/test_forwarding.py."""
+    met: set[str] = set()
+    for letter in _of_each_subject(lived):
+        client = browser(site, VISITOR)
+        starts = [url for url in letter.links if purpose_of(url.rpartition("/")[2]) in {Purpose.STOP, Purpose.WHY}]
+        assert starts, letter.subject
+        shown, forms = _reach(site, client, starts)
+        assert shown <= SHOWS | PUBLIC, letter.subject
+        assert {_endpoint(site, url, form.method.upper()) for url, form in forms} <= ACTS, letter.subject
+        for url in starts:
+            page = client.get(url).text
+            assert ADDRESS.findall(page.replace("privacy@northfield.example", "")) == [], letter.subject
+            met.add(page.partition("<h1>")[2].partition("</h1>")[0])
+        before = _all_states(house)
+        for url, form in forms:
+            for button in form.buttons:
+                client.post(url, data=dict([*form.fields, button]))
+                _assert_only_less(before, _all_states(house))
+                before = _all_states(house)
+    assert len(met) > 3
+
+
 def test_what_a_stranger_stopped_nobody_else_can_undo(site: Flask, house: Context, letters: list[Letter]) -> None:
     letter = next(letter for letter in letters[20:] if letter.is_campaign)
     (url,) = {link for link in letter.links if "/stop/" in link}
@@ -185,6 +216,15 @@ def test_a_token_opens_nothing_but_its_own_door(site: Flask, house: Context) -> 
                     continue
                 status = client.get(f"/{place}/{token}").status_code
                 assert status == (409 if place == "set-up" else 404), (own, place)  # 409: set up already
+
+
+def _of_each_subject(lived: Path) -> list[Letter]:
+    """A letter for each subject, but for those that lead into an account."""
+    found: dict[str, Letter] = {}
+    for letter in read_letters(lived / "instance" / "mailbox", every=11):
+        if {Purpose.SET_UP, Purpose.STAFF_PASSWORD, Purpose.ACCOUNT}.isdisjoint(map(purpose_of, _tokens_of(letter))):
+            found.setdefault(letter.subject, letter)
+    return list(found.values())[:24]
 
 
 def _connections(house: Context) -> list[tuple[int, int | None]]:
