@@ -6,6 +6,7 @@ is a doubt, for the writer to decide about. Pictures from elsewhere are dropped:
 """
 
 import html
+import mimetypes
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -327,9 +328,12 @@ def _file_name(part: Part, number: int, knife: _Knife) -> str:
     given = _NOT_IN_NAMES.sub("_", part.file_name.replace("\\", "/").rpartition("/")[2])
     spans = merged([*knife.spellings.places(given), *addresses_in(given)])
     name = _without(given, [(-1 - start, end) for start, end in spans]).strip(" ._")
+    ending = given.rpartition(".")[2]
+    if name and "." not in name and mimetypes.guess_type(f"x.{ending}")[0] is not None:
+        name += f".{ending}"
     if not name or knife.spellings.remain_in(name):
-        ending = part.media_type.rpartition("/")[2]
-        name = f"file-{number}.{ending if ending.isalnum() else 'bin'}"
+        kind = part.media_type.rpartition("/")[2]
+        name = f"file-{number}.{kind if kind.isalnum() else 'bin'}"
     return name if len(name) <= 100 else f"{name[:80]}…{name[-15:]}"
 
 
