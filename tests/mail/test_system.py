@@ -1,4 +1,4 @@
-"""The system's own mails: complete in every language, one link each, and nothing a stranger typed."""
+"""The system's own mails: complete in every language, few links each, and nothing a stranger typed."""
 
 import re
 from typing import Any
@@ -23,12 +23,15 @@ SHARED: dict[str, Any] = {
     "controller": "Northfield Society",
     "postal_address": "1 Mill Road\n1234 Town",
     "reference": "K7Q2-M9XR",
+    "why_url": "https://mail.example.org/why/t1.abc",
 }
+HIDDEN = "https://mail.example.org/look/t1.abc"
 FACTS: dict[str, dict[str, Any]] = {
     "confirmation": {
         **SHARED,
         "topics": [TOPIC, {**TOPIC, "title": "News", "wording": "I would like news.", "ratio_k": 0}],
         "confirm_url": "https://mail.example.org/confirm/t1.abc",
+        "hidden_url": HIDDEN,
     },
     "account": {**SHARED, "url": "https://mail.example.org/members/choose/t1.abc", "minutes": 30, "is_new": True},
     "fresh-link": {**SHARED, "topic": "Garden <tips>", "url": "https://mail.example.org/stop/t1.abc"},
@@ -39,11 +42,14 @@ FACTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("locale", ["en", "sv", "nl"])
 @pytest.mark.parametrize("template", sorted(FACTS))
-def test_each_part_holds_one_link_and_what_must_be_said(template: str, locale: str) -> None:
+def test_each_part_holds_one_link_of_its_own_the_one_that_explains_it_and_what_must_be_said(
+    template: str, locale: str
+) -> None:
     shown = system.render(template, locale, FACTS[template])
     link = FACTS[template].get("confirm_url") or FACTS[template]["url"]
-    assert re.findall(r'href="([^"]*)"', shown.html) == [link]
-    assert re.findall(r"https?://[^\s>]*", shown.text) == [link]
+    hidden = [HIDDEN] if "hidden_url" in FACTS[template] else []
+    assert re.findall(r'href="([^"]*)"', shown.html) == [link, SHARED["why_url"], *hidden]
+    assert re.findall(r"https?://[^\s>]*", shown.text) == [link, SHARED["why_url"]]
     for fact in ("Northfield Society", "1 Mill Road", "K7Q2-M9XR"):
         assert fact in shown.text
         assert fact in shown.html
@@ -87,3 +93,11 @@ def test_a_system_mail_can_be_sent_as_it_is() -> None:
 def test_an_unknown_mail_is_refused() -> None:
     with pytest.raises(ValueError, match="no such mail"):
         system.render("../layout", "en", SHARED)
+
+
+def test_the_link_programs_follow_is_neither_drawn_nor_spoken_nor_in_the_text() -> None:
+    shown = system.render("confirmation", "en", FACTS["confirmation"])
+    ((block, link),) = re.findall(r"<div ([^>]*)><a ([^>]*)>[^<]*</a></div>\s*</body>", shown.html)
+    assert "hidden" in block and 'aria-hidden="true"' in block and "display: none" in block
+    assert 'tabindex="-1"' in link
+    assert "/look/" not in shown.text
