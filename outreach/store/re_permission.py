@@ -20,7 +20,7 @@ KIND = "promotional"
 _GIVEN = """COALESCE((SELECT MAX(e.at) FROM consent_event e WHERE e.contact = cs.contact AND e.topic = cs.topic
     AND e.event IN ('confirmed', 'imported')), cs.since)"""
 _LIVED = """EXISTS (SELECT 1 FROM audit_entry a WHERE a.contact = {ref} AND a.at > {since}
-    AND (a.actor = 'recipient' OR a.actor LIKE 'member:%'))"""
+    AND (a.actor IN ('recipient', 'recipient:room') OR a.actor LIKE 'member:%'))"""
 _SILENT_SINCE = "CAST(:silent_since AS BIGINT)"
 _DUE = f"""AND cs.state = 'granted' AND cs.soft_from IS NULL AND (cs.expires IS NULL OR cs.expires > :now)
   AND (cs.expires <= CAST(:ends_before AS BIGINT)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from outreach.domain import addresses
-from outreach.domain.actors import ENGINE, OWNER, RECIPIENT
+from outreach.domain.actors import ENGINE, RECIPIENT
 from outreach.domain.consent import LIVE, Event, State
 from outreach.services import outbox
 from outreach.services.budgets import Budgets
@@ -100,7 +100,7 @@ def _ask(conn: Connection, ctx: Context, now: int, row: store.MoveRow, old: Pers
     store.change(conn, row.id, target=new.id, confirmation=confirmation, expires=now + LIFETIME, due=now + LIFETIME)
     mail, entries = _mail(conn, now, budgets, new, confirmation)
     body = {"move": row.ref.hex(), "mail": "withheld" if entries else "queued"}
-    asked = Entry(kind="address.requested", actor=OWNER.name, contact=new.ref, message=mail, body=body)
+    asked = Entry(kind="address.requested", actor=ENGINE.name, contact=new.ref, message=mail, body=body)
     record(conn, now, *entries, asked)
 
 
