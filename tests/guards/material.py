@@ -18,16 +18,18 @@ from outreach.domain.invitation import Way
 from outreach.domain.policies import Name, defaults
 from outreach.domain.receipts import EVENTS
 from outreach.domain.tokens import Purpose
+from outreach.mail.cleaning import Cleaned, Doubt
 from outreach.mail.inbound.incoming import Attachment, Incoming, Kind
 from outreach.services.context import Context
 from outreach.services.conversations.incoming import take_reply
 from outreach.services.officer.register import SECTIONS
 from outreach.services.officer.unknown import see_unknown
 from outreach.services.policies.asking import Act, Subject, ask_in
+from outreach.services.relaying.words import to_facts
 from outreach.services.rights.claims import hold
 from outreach.services.rights.requests import open_request
 from outreach.services.rights.results import make_result
-from outreach.store import address_moves, requests
+from outreach.store import address_moves, connections, relaying, requests
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import find_by_code, find_by_id
 from outreach.store.inbound import Told, add_reports
@@ -87,6 +89,8 @@ def gather(ctx: Context) -> Material:
             ctx.tokens.issue(Purpose.RIGHTS, add_own_link(conn, ctx.db.now(conn), asked.contact), ctx.db.now(conn))
         ]
         written = _conversation(ctx, conn, asked)
+        waiting = _held_mail(ctx, conn)
+        tokens["held-mail"] = [ctx.tokens.issue(Purpose.HELD, waiting["mail"], ctx.db.now(conn))]
         tokens["moving"], tokens["keep"] = _moves(ctx, conn, asked)
         topics = _refs(conn, topic)
         pair = conn.execute(
@@ -113,6 +117,7 @@ def gather(ctx: Context) -> Material:
             frozenset({"token", "choice"}): _choices(tokens["invitation"]),
             frozenset({"incoming"}): [{"incoming": ref} for ref in _refs(conn, invitation)[:3]],
             frozenset({"connection"}): [{"connection": ref} for ref in _refs(conn, connection)[:3]],
+            frozenset({"connection", "mail"}): [waiting],
             frozenset({"link"}): [{"link": ref} for ref in _refs(conn, connect_link)[:3]],
             frozenset({"inviter"}): [{"inviter": ref} for ref in _refs(conn, member)],
             frozenset({"inviter", "appeal"}): _appeals(conn),
@@ -335,6 +340,19 @@ def _account_asked(conn: Connection, now: int) -> bytes:
     times = {"requested": now, "created": now, "expires": now + 3_600_000_000}
     conn.execute(insert(confirmation).values(**values, **times, network=bytes(32)))
     return ref
+
+
+def _held_mail(ctx: Context, conn: Connection) -> Values:
+    """A mail between two people that waits for its writer."""
+    now = ctx.db.now(conn)
+    live = connections.live_of(conn, conn.execute(select(contact_key.c.contact)).scalars().all())[0]
+    address = relaying.to_write_to(conn, live.id, live.low)
+    assert address is not None
+    mail = Cleaned(subject="Hello", text="Hello", doubts=(Doubt("address", "c•••@t•••.example"),))
+    box = ContactKeys(ctx.keyring, conn).seal(live.low, to_facts(mail, ()))
+    facts = {"received": now, "octets": 900, "state": "held", "until": now + 9**14, "warnings": 1, "words_box": box}
+    made = relaying.add(conn, address=address.id, writer=live.low, **facts)
+    return {"connection": live.ref, "mail": made.ref}
 
 
 def _invitations(conn: Connection, *ways: Way) -> list[bytes]:

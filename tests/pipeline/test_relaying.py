@@ -17,6 +17,10 @@ from outreach.services.relaying import held, passing
 from outreach.services.relaying.letting import WAITING_DAYS
 from outreach.services.relaying.looking_after import KEPT_DAYS, look_after_relays
 from outreach.services.relaying.showing import correspondence
+from outreach.services.rights.erasure import destroy
+from outreach.services.rights.erasures_file import Erased
+from outreach.services.rights.held_with_others import connections_of
+from outreach.store.boxes import ContactKeys
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.inbound import inbound_mail
 from outreach.store.schema.people import contact_key
@@ -339,3 +343,29 @@ def test_every_connection_has_two_addresses_and_no_two_are_alike(pair: Pair) -> 
     assert mine.removesuffix("@in.localhost") != address_of(pair.line.world, other, pair.alice.person)
     with pytest.raises(NotFoundError):
         correspondence(pair.ctx, pair.bob.actor, other)
+
+
+def test_an_answer_about_ones_data_tells_of_ones_mails_and_not_what_the_other_does(pair: Pair) -> None:
+    connections.mute(pair.ctx, pair.bob.actor, pair.ref)
+    pair.write("Hello\n")
+    pair.write(HIDDEN, subject="Where to ask")
+    with pair.ctx.db.reading() as conn:
+        keys = ContactKeys(pair.ctx.keyring, conn)
+        (hers,) = connections_of(conn, keys, pair.alice.person.id)
+        (his,) = connections_of(conn, keys, pair.bob.person.id)
+    first, second = hers["mails_you_wrote"]
+    assert (first["waits_for_you"], first["words"], second["waits_for_you"]) == (False, None, True)
+    assert (second["subject"], "carol" in second["words"]) == ("Where to ask", False)
+    assert his["mails_you_wrote"] == []
+
+
+def test_who_is_erased_leaves_no_words_behind(pair: Pair) -> None:
+    pair.write("Hello\n")
+    pair.write(HIDDEN)
+    person = pair.alice.person
+    with pair.ctx.db.transaction() as conn:
+        now = pair.ctx.db.now(conn)
+        connections.end_all(conn, pair.ctx, now, person.id, pair.alice.actor)
+        destroy(conn, pair.ctx, now, person.id, Erased(now, person.ref, b"k" * 32, 0), reason="asked")
+    assert {(row.words_box, row.origin_box, row.origin_key) for row in pair.rows()} == {(None, None, None)}
+    assert pair.sent() == []

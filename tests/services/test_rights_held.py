@@ -32,6 +32,7 @@ TOLD = {
     "member": "accounts",
     "member_session": "accounts",
     "message": "messages",
+    "relayed": "connections",
     "rights_request": "requests",
     "staff": "accounts",
     "staff_session": "accounts",
@@ -49,6 +50,7 @@ NOT_TOLD = {
     "one_time_link": "gone within a day",
     "public_answer": "who wrote it: work, and no words of a person are in it",
     "policy_told": "the mail that told of the change is among the messages",
+    "relay_address": "at random; its owner reads it on the connection's page",
     "rights_link": "gone within a week",
     "saved_search": "work",
 }

@@ -32,6 +32,7 @@ from outreach.store.schema.consents import confirmation, request
 from outreach.store.schema.members import appeal, connect_link, invitation, member, member_session
 from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import contact
+from outreach.store.schema.relaying import relayed
 
 GRACE = 3_600_000_000
 """Microseconds between the mail that tells of an erasure and the erasure: what is under way then is settled."""
@@ -120,6 +121,8 @@ def _empty(conn: Connection, contact_id: int) -> None:
     conn.execute(update(invitation).where(theirs).values(note_box=None, label_box=None))
     conn.execute(update(connect_link).where(connect_link.c.member == mine).values(label_box=None))
     conn.execute(update(appeal).where(appeal.c.member == mine).values(words_box=None))
+    own_mails = {"words_box": None, "origin_box": None, "origin_key": None}
+    conn.execute(update(relayed).where(relayed.c.writer == contact_id).values(own_mails))
     conn.execute(update(member_session).where(member_session.c.member == mine).values(client_box=None))
     conn.execute(update(member).where(member.c.contact == contact_id).values(name_box=None, password_hash=None))
     invited = select(contact.c.mailbox).join(invitation, invitation.c.contact == contact.c.id)

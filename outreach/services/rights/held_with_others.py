@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from outreach.services.rights.held import plain
-from outreach.store import conversations
+from outreach.store import conversations, relaying
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.members import (
     appeal,
@@ -71,8 +71,17 @@ def received_of(conn: Connection, contact_id: int) -> list[Facts]:
     ]
 
 
-def connections_of(conn: Connection, contact_id: int) -> list[Facts]:
-    """Connections, and what the person showed the other side, from when until when."""
+def connections_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]:
+    """Connections, what the person showed the other side, from when until when, and the mails they wrote there.
+
+    Words are in it while a mail waits for the person; whether the other side takes mails is theirs to know.
+    """
+    wrote: dict[int, list[Facts]] = {}
+    for one in relaying.of_contact(conn, contact_id):
+        words = keys.facts(contact_id, one.words_box) if one.state == "held" else {}
+        told = {"at": one.received, "octets": one.octets, "waits_for_you": one.state == "held"}
+        told |= {"subject": plain(words.get("subject")), "words": plain(words.get("text"))}
+        wrote.setdefault(one.connection, []).append(told)
     shown: dict[int, list[Facts]] = {}
     for one in conn.execute(select(disclosure).where(disclosure.c.contact == contact_id).order_by(disclosure.c.id)):
         shown.setdefault(one.connection, []).append({"what": one.what, "since": one.since, "until": one.until})
@@ -92,6 +101,7 @@ def connections_of(conn: Connection, contact_id: int) -> list[Facts]:
             "ended_by_you": None if row.ended is None else row.ended_by == contact_id,
             "muted": row.muted,
             "you_showed": shown.get(row.id, []),
+            "mails_you_wrote": wrote.get(row.id, []),
         }
         for row in conn.execute(query.order_by(connection.c.id))
     ]

@@ -87,7 +87,7 @@ def gather(conn: Connection, keys: ContactKeys, person: Person, kind: str, now: 
         "accounts": held_with_others.accounts_of(conn, keys, person.id),
         "invitations_made": held_with_others.made_of(conn, keys, person.id),
         "invitations_received": held_with_others.received_of(conn, person.id),
-        "connections": held_with_others.connections_of(conn, person.id),
+        "connections": held_with_others.connections_of(conn, keys, person.id),
         "connect_links": held_with_others.links_of(conn, keys, person.id),
         "appeals": held_with_others.appeals_of(conn, keys, person.id),
         "conversations": held_with_others.conversations_of(conn, keys, person.id, is_given=kind != "access"),
