@@ -106,7 +106,7 @@ def says_so(header: Fields) -> bool:
 
 
 def has_null_sender(header: Fields) -> bool:
-    """`Return-Path: <>`, as whoever takes a mail in writes it on top (RFC 5321 §4.4)."""
+    """`Return-Path: <>` (RFC 5321 §4.4)."""
     return "return-path" in header and header.get("return-path").replace(" ", "") == "<>"
 
 

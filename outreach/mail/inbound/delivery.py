@@ -13,6 +13,7 @@ _REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status
 _HEADERS = frozenset({"text/rfc822-headers", "message/rfc822-headers", "message/global-headers", "text/rfc822-header"})
 _IN_TEXT = re.compile(r"^(?:reporting-mta|final-recipient|original-recipient)\s*:", re.IGNORECASE | re.MULTILINE)
 _MILD_FIRST = (Kind.DELIVERED, Kind.DELAY, Kind.SOFT_BOUNCE, Kind.BLOCKED, Kind.HARD_BOUNCE)
+_GIVEN_UP = re.compile(r"\benvelope expired\b", re.IGNORECASE)  # OpenSMTPD calls that a delay
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"@]{1,64}@[^\s<>()\[\],;:\"@]{1,255}")
 
 
@@ -96,7 +97,10 @@ def _of_recipient(group: Fields, notice: str, reporting: str, *, alone: bool) ->
     spoken = spoken.partition(";")[2].strip() if ";" in spoken[:40] else spoken
     spoken = spoken or notices.telling_line(notice, names, alone=alone)
     code = verdict.status(group.get("status"), spoken)
-    kind = _kind(group.get("action").lower(), code, spoken, notice if alone else "")
+    action = group.get("action").lower()
+    if _GIVEN_UP.search(spoken) and "will-retry-until" not in group:
+        action = action.replace("delayed", "failed")
+    kind = _kind(action, code, spoken, notice if alone else "")
     diagnostic = spoken or (" ".join(notice.split())[:1000] if alone else group.words("status"))
     return Told(kind, code, diagnostic, notices.host_name(group.get("remote-mta")) or reporting, names)
 

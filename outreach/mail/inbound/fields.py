@@ -42,6 +42,10 @@ class Fields:
         """(name in lower case, value unfolded)."""
         return ((name, _unfolded(value)) for name, value in self._found)
 
+    def below(self, name: str, value: str) -> "Fields":
+        """These, with one on top of them that counts instead of any other of its name."""
+        return Fields([(name, value.encode("utf-8", "replace")), *self._found])
+
     def get(self, name: str) -> str:
         """The value, unfolded, not decoded; empty where there is none. `name` in lower case."""
         return next((_unfolded(value) for one, value in self._found if one == name), "")

@@ -35,24 +35,27 @@ _A_MAIL_HAS = (
 )
 
 
-def read(octets: bytes, *, door: str, now: int) -> Incoming:
+def read(octets: bytes, *, door: str, now: int, mail_from: str | None = None) -> Incoming:
     """What `octets`, a whole mail as it was taken in, turn out to be. `door`: a Door's value, or anything else.
 
-    `now`: UTC microseconds; a date after it is not believed. Best with `Return-Path: <envelope sender>` as the first
-    field, as RFC 5321 §4.4 has it: an empty one says that a machine wrote. Never raises: what cannot be understood is
-    UNREADABLE.
+    `now`: UTC microseconds; a date after it is not believed. `mail_from`: the envelope's sender; an empty one says that
+    a machine wrote (RFC 5321 §4.5.5). None where it is not known, then a Return-Path field counts. Never raises: what
+    cannot be understood is UNREADABLE.
     """
     try:
-        return understand(octets, door=door, now=now)
+        return understand(octets, door=door, now=now, mail_from=mail_from)
     except Exception:  # whatever a stranger sends, the intake goes on
         return Incoming(kind=Kind.UNREADABLE, is_automatic=True)
 
 
-def understand(octets: bytes, *, door: str, now: int) -> Incoming:
+def understand(octets: bytes, *, door: str, now: int, mail_from: str | None = None) -> Incoming:
     """The same without the net below it."""
-    letter = _Letter(mime.parse(octets), door, now)
-    if not any(name in letter.header for name in _A_MAIL_HAS):
+    mail = mime.parse(octets)
+    letter = _Letter(mail, door, now)
+    if not any(name in mail.fields for name in _A_MAIL_HAS):
         return letter.is_a(Kind.UNREADABLE)
+    if mail_from is not None:
+        mail.fields = mail.fields.below("return-path", f"<{mail_from}>")
     return _complaint(letter) or _report(letter) or _own_words(letter) or _written(letter)
 
 
