@@ -29,6 +29,7 @@ from outreach.services.intake.process import process_mails
 from outreach.services.invitations import expire_invitations, process_invitations
 from outreach.services.join import process_member_requests
 from outreach.services.officer.figures import count_log
+from outreach.services.officer.telling import tell_dues, tell_of_approvals
 from outreach.services.policies.approvals import settle_due
 from outreach.services.policies.notices import tell
 from outreach.services.policies.starts import begin_due as begin_policies
@@ -70,6 +71,8 @@ def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Jo
         Job("begin-policies", lambda: begin_policies(ctx), 0.5),
         Job("tell-of-policies", lambda: tell(ctx), 1),
         Job("approvals", lambda: settle_due(ctx), 20),
+        Job("tell-of-approvals", lambda: tell_of_approvals(ctx), 20),
+        Job("tell-dues", lambda: tell_dues(ctx), 600),
         Job("intake", lambda: process_mails(ctx), 0.5),
         Job("watch-lines", lambda: watch_lines(ctx), 20),
         Job("relays", lambda: look_after_relays(ctx), 20),

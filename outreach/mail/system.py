@@ -17,6 +17,7 @@ TEMPLATES = frozenset(
         "address-arrives",
         "address-leaves",
         "answered",
+        "approval",
         "confirmation",
         "connect",
         "connected",
@@ -31,6 +32,7 @@ TEMPLATES = frozenset(
         "rights",
         "rights-link",
         "room-link",
+        "staff-dues",
         "staff-password",
         "staff-reset",
     }
@@ -48,7 +50,9 @@ def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
     "policy-change": policy, is_cap, before, after (values of `domain/policies.py`), starts (a day in
     words), url. "address-arrives": as "confirmation". "address-leaves": url, to (masked), day (in words).
     "rights-link", "room-link": url, minutes. "conversation": said (paragraphs, each a list of lines),
-    can_reply. "rights": those of `services/rights/notices.tell`. Raises ValueError for any other template.
+    can_reply. "staff-dues": requests, approvals, witnesses, campaigns (counts), is_stuck, url.
+    "approval": act, answer (empty: it is asked for), url. "rights": those of `services/rights/notices.tell`.
+    Raises ValueError for any other template.
     """
     if template not in TEMPLATES:
         raise ValueError(f"no such mail: {template}")

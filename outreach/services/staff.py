@@ -57,6 +57,12 @@ class Profile:
     address: str
     roles: tuple[Role, ...]
     timezone: str
+    told_of_dues: bool
+
+    @property
+    def has_dues(self) -> bool:
+        """Whether anything may ever wait for them."""
+        return bool({Role.OFFICER, Role.ADMINISTRATOR} & set(self.roles))
 
 
 def list_staff(ctx: Context, actor: Actor) -> list[Member]:
@@ -88,11 +94,12 @@ def see_profile(ctx: Context, actor: Actor) -> Profile:
             address=keys.text(row.contact, row.address_box) or "",
             roles=tuple(sorted(roles_of(row.roles))),
             timezone=row.timezone,
+            told_of_dues=bool(row.told_of_dues),
         )
 
 
-def edit_profile(ctx: Context, actor: Actor, *, name: str, timezone: str) -> None:
-    """Change one's own name and zone. Raises InvalidInputError."""
+def edit_profile(ctx: Context, actor: Actor, *, name: str, timezone: str, told_of_dues: bool = True) -> None:
+    """Change one's own name and zone, and whether mails tell what waits. Raises InvalidInputError."""
     check_name(name)
     _check_zone(timezone)
     with ctx.db.transaction() as conn:
@@ -100,7 +107,7 @@ def edit_profile(ctx: Context, actor: Actor, *, name: str, timezone: str) -> Non
         if row is None:
             raise NotFoundError("This account no longer exists.")
         store.rename(conn, ContactKeys(ctx.keyring, conn), row.contact, name)
-        store.change(conn, row.id, timezone=timezone)
+        store.change(conn, row.id, timezone=timezone, told_of_dues=int(told_of_dues))
         record(conn, ctx.db.now(conn), Entry(kind="staff.profile-edited", actor=actor.name))
 
 

@@ -17,6 +17,7 @@ class Asked:
     """One request for a second yes. Instants in UTC microseconds.
 
     `body`: what is asked, in refs, numbers and reasons. `ripe`: granted by itself then, for want of anybody else.
+    `told_of_ask`, `told_of_answer`: when those concerned were mailed.
     """
 
     id: int
@@ -36,6 +37,8 @@ class Asked:
     answerer: str | None
     words: str
     used: int | None
+    told_of_ask: int | None = None
+    told_of_answer: int | None = None
 
 
 def add(conn: Connection, **values: Any) -> Asked:

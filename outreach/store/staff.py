@@ -27,6 +27,7 @@ _COLUMNS = (
     staff.c.created,
     staff.c.disabled,
     staff.c.password_hash,
+    staff.c.told_of_dues,
     contact.c.ref.label("contact_ref"),
     contact.c.address_box,
     contact.c.fields_box,

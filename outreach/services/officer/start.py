@@ -90,8 +90,7 @@ def see_start(ctx: Context, actor: Actor) -> Start:
 
 def _log_state(conn: Connection, now: int) -> LogState:
     newest = audit_log.newest_point(conn)
-    oldest = select(func.min(audit_pending.c.entry)).scalar_subquery()
-    waits = conn.execute(select(audit_entry.c.at).where(audit_entry.c.id == oldest)).scalar()
+    waits = _waits(conn)
     return LogState(
         size=newest.size if newest else 0,
         root=(newest.root if newest else EMPTY_ROOT).hex(),
@@ -99,5 +98,17 @@ def _log_state(conn: Connection, now: int) -> LogState:
         note=newest.note or "" if newest else "",
         pending=audit_log.count_pending(conn),
         waits=waits,
-        is_stuck=waits is not None and now - waits > STALE,
+        is_stuck=is_sealing_stuck(conn, now),
     )
+
+
+def is_sealing_stuck(conn: Connection, now: int) -> bool:
+    """Whether an entry waits for its place longer than it should."""
+    waits = _waits(conn)
+    return waits is not None and now - waits > STALE
+
+
+def _waits(conn: Connection) -> int | None:
+    """Since when the oldest entry waits for its place."""
+    oldest = select(func.min(audit_pending.c.entry)).scalar_subquery()
+    return conn.execute(select(audit_entry.c.at).where(audit_entry.c.id == oldest)).scalar()

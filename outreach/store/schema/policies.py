@@ -63,6 +63,8 @@ approval = Table(
     Column("answerer", Text),
     Column("words", Text, nullable=False, server_default=""),  # why, of whoever answered
     instant("used", nullable=True),
+    instant("told_of_ask", nullable=True),  # when whoever may answer was mailed, and whoever asked
+    instant("told_of_answer", nullable=True),
     CheckConstraint("act IN ('campaign','reveal','policy')", name="act"),
     CheckConstraint("state IN ('asked','approved','declined','lapsed','withdrawn')", name="state"),
 )

@@ -1,6 +1,7 @@
 """What staff type to sign in, to set the installation up, and to look after their own account."""
 
 from wtforms import (
+    BooleanField,
     EmailField,
     PasswordField,
     SelectField,
@@ -63,6 +64,7 @@ class ProfileForm(Form):
 
     name = StringField("Your name", [InputRequired("Type your name."), Length(max=100)])
     timezone = SelectField("Your time zone", choices=zones)
+    told = BooleanField("Mail me what waits for me: at most once a day, and when a second yes is asked for or given")
 
 
 class SetUpForm(ChooseForm):

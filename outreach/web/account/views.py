@@ -128,7 +128,8 @@ def forgot_now() -> ResponseReturnValue:
 @door("staff")
 def account() -> ResponseReturnValue:
     profile = staff.see_profile(context(), current_actor())
-    form = ProfileForm(data={"name": profile.name, "timezone": profile.timezone})
+    shown = {"name": profile.name, "timezone": profile.timezone, "told": profile.told_of_dues}
+    form = ProfileForm(data=shown)
     return _account_page(form)
 
 
@@ -137,9 +138,9 @@ def account() -> ResponseReturnValue:
 def edit_profile() -> ResponseReturnValue:
     form = ProfileForm()
     if form.validate():
-        name, timezone = form.text("name"), form.text("timezone")
+        name, timezone, told = form.text("name"), form.text("timezone"), bool(form.told.data)
         try:
-            staff.edit_profile(context(), current_actor(), name=name, timezone=timezone)
+            staff.edit_profile(context(), current_actor(), name=name, timezone=timezone, told_of_dues=told)
         except InvalidInputError as error:
             form.fail(error)
         else:

@@ -342,3 +342,5 @@ def _desk() -> None:
     op.add_column("attempt", sa.Column("relay", sa.Text(), nullable=True))
     op.add_column("staff", sa.Column("told_of_dues", sa.Integer(), server_default="1", nullable=False))
     op.add_column("staff", sa.Column("last_told", sa.BigInteger(), nullable=True))
+    for told in ("told_of_ask", "told_of_answer"):
+        op.add_column("approval", sa.Column(told, sa.BigInteger(), nullable=True))
