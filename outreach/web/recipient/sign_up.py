@@ -115,8 +115,8 @@ class _Kept:
 
 def _track_record(promise: Promise) -> TrackRecord:
     """Worked out once in ten minutes for each topic and language, however many look."""
-    kept: dict[tuple[int, str], _Kept] = current_app.extensions.setdefault("outreach.track_records", {})
-    key, ctx = (promise.text, present_locale()), context()
+    kept: dict[tuple[bytes, str], _Kept] = current_app.extensions.setdefault("outreach.track_records", {})
+    key, ctx = (promise.text_ref, present_locale()), context()
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
     held = kept.get(key)
