@@ -28,7 +28,7 @@ from outreach.store.schema.people import contact, contact_key, mailbox
 MESSAGES = 100
 _INSTANTS = frozenset({"at", "issued", "received", "requested", "given", "shown", "pressed"})
 _LINK = re.compile(
-    r"(/(?:confirm|stop|why|look|undo|set-up|password|choose|invitation|hand|connection)/)[A-Za-z0-9_.-]+"
+    r"(/(?:confirm|stop|why|look|undo|set-up|password|choose|invitation|hand|connection|moving|keep)/)[A-Za-z0-9_.-]+"
 )
 
 
