@@ -30,7 +30,7 @@ MOST_CONNECTIONS = 60
 MOST_CONNECTIONS_A_PEER = 10
 MOST_RECIPIENTS = 20
 MOST_UNKNOWN = 10
-"""Addresses of nobody that one client may try."""
+"""Addresses of nobody that one stranger may try."""
 MAILS_A_MINUTE = 300
 """Of one peer. A mail server of one's own, on this machine or by LMTP, has no limits but the first."""
 MOST_HOPS = 100
@@ -209,7 +209,7 @@ class _Handler:
         return "250 2.1.0 OK"
 
     async def handle_RCPT(  # noqa: N802
-        self, server: Conversation, _session: Session, envelope: _Envelope, address: str, _options: list[str]
+        self, server: Conversation, session: Session, envelope: _Envelope, address: str, _options: list[str]
     ) -> str:
         if len(envelope.known) >= MOST_RECIPIENTS:
             return "452 4.5.3 Too many recipients, please bring the others apart"
@@ -220,7 +220,7 @@ class _Handler:
         if found is None:
             return _LATER
         if isinstance(found, Refusal):
-            return self._refuse(server, found)
+            return self._refuse(server, found, _host(session.peer))
         envelope.known.append(found)
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
@@ -253,9 +253,9 @@ class _Handler:
         later = next((answer for answer in answers if answer.startswith("4")), None)
         return later or next((answer for answer in answers if answer == _KEPT), answers[0])
 
-    def _refuse(self, server: Conversation, refusal: Refusal) -> str:
+    def _refuse(self, server: Conversation, refusal: Refusal, host: str) -> str:
         self._unknown += 1
-        if self._unknown > MOST_UNKNOWN:
+        if self._unknown > MOST_UNKNOWN and not self._is_lmtp and not _is_ours(host):
             server.loop.call_soon(server.end)
             return "421 4.7.0 Too many addresses of nobody"
         return f"{refusal.code} {refusal.text}"

@@ -74,7 +74,7 @@ def _reply(ctx: Context, letter: Letter, to: str, words: str) -> _Post:
 
 
 def _spam(ctx: Context, letter: Letter, to: str, _words: str) -> _Post:
-    """A complaint in ARF (RFC 5965), as RFC 9477 §4 has it."""
+    """A complaint in ARF (RFC 5965), as RFC 9477 §3.5 has it."""
     told = "Feedback-Type: abuse\nUser-Agent: Outreach-demo-mailbox/1\nVersion: 1\n"
     mail = _report(ctx, letter, "feedback-report", told)
     mail["From"], mail["To"] = f"Demo mailbox <complaints@{_PROVIDER}>", to

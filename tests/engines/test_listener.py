@@ -114,7 +114,8 @@ def test_a_mail_that_goes_in_circles_is_refused(sent: Sent, door: smtplib.SMTP) 
     assert (caught.value.smtp_code, kept(sent.ctx)) == (554, 0)
 
 
-def test_whoever_tries_addresses_is_hung_up_on(sent: Sent, door: smtplib.SMTP) -> None:
+def test_a_stranger_who_tries_addresses_is_hung_up_on(door: smtplib.SMTP, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_is_ours", lambda _host: False)
     door.mail("bob@example.org")
     codes = [door.rcpt(f"bounce+{number:056x}@{DOMAIN}")[0] for number in range(engine.MOST_UNKNOWN + 1)]
     assert codes == [550] * engine.MOST_UNKNOWN + [421]
