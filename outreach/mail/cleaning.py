@@ -8,8 +8,10 @@ is a doubt, for the writer to decide about. Pictures from elsewhere are dropped:
 import html
 import mimetypes
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from operator import itemgetter
 
 import nh3
 
@@ -341,15 +343,12 @@ def _tidied(text: str) -> str:
     return _CONTROLS.sub("", text.replace("\r\n", "\n"))
 
 
-def _touches(span: Span, others: Iterable[Span]) -> bool:
-    return any(span[0] < end and start < span[1] for start, end in others)
+def _touches(span: Span, others: Sequence[Span]) -> bool:
+    """`others` in order, none touching the next."""
+    at = bisect_right(others, span[0], key=itemgetter(1))
+    return at < len(others) and others[at][0] < span[1]
 
 
 def _masked(found: str) -> str:
     bare = found.strip(" .<>")
     return addresses.mask(bare) if bare.count("@") == 1 else addresses.DOT
-
-
-def without_doubts(mail: Cleaned) -> Cleaned:
-    """The same, as its writer wants it passed on."""
-    return replace(mail, doubts=())
