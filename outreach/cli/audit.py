@@ -11,6 +11,7 @@ from outreach.cli.root import FILE, main, open_store, plainly
 from outreach.domain.actors import CONSOLE
 from outreach.services.exports.make import make_export
 from outreach.services.exports.wanted import What, read_wanted
+from outreach.services.transparency.folder import write_folder
 from outreach.services.verify import notes_in, verify
 
 
@@ -45,3 +46,12 @@ def audit_export(target: Path, reason: str, held: TextIO | None, **asked: str) -
         with target.open("xb") as file:
             file.writelines(made.octets)
     click.echo(f"{made.entries:,} entries in {target}. Check it with: bin/outreach-verify {target}")
+
+
+@audit.command("tiles")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def audit_tiles(folder: Path) -> None:
+    """Write the published log, checkpoint, keys and tiles of hashes, to a folder; again, and only what is new."""
+    with plainly():
+        written = write_folder(open_store(), folder)
+    click.echo(f"{written.size:,} entries under {folder / 'checkpoint'}, {written.tiles:,} tiles written")
