@@ -21,7 +21,7 @@ from outreach.services.confirm import Client, close_declined
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.services.public_text import House, read_house
-from outreach.store import consents, invitees, requests
+from outreach.store import address_moves, consents, invitees, requests
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.campaigns import content as contents
@@ -329,9 +329,14 @@ def _reverse(event: Row[Any], evidence: dict[str, Any], client: Client) -> Chang
 
 
 def _answer_no(conn: Connection, ctx: Context, now: int, mail: Mail, *, everything: bool) -> None:
-    """A stop from a mail that asked a question answers it; stopping everything answers every open one."""
+    """A stop from a mail that asked a question answers it; stopping everything answers every open one.
+
+    What was to come here from another address is asked for by such a mail, and does not come after either.
+    """
     query = select(confirmation).where(confirmation.c.contact == mail.contact, confirmation.c.answered.is_(None))
     if not everything:
         query = query.where(confirmation.c.id == mail.confirmation)
     for question in conn.execute(query.with_for_update()).all():
         close_declined(conn, ctx, now, question)
+    if everything or mail.confirmation is not None:
+        address_moves.refuse_at(conn, now, mail.contact, None if everything else mail.confirmation)

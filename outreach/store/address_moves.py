@@ -92,3 +92,12 @@ _SET = ("locale", "timezone", "quiet_from", "quiet_to", "own_total_n", "own_tota
 
 def change_settings(conn: Connection, contact_id: int, **values: Any) -> None:
     conn.execute(update(contact).where(contact.c.id == contact_id).values(**values))
+
+
+def refuse_at(conn: Connection, now: int, contact_id: int, confirmation_id: int | None) -> None:
+    """Whatever is on its way to a person, or what one question asked about, does not arrive: a yes given before counts
+    no more, and the engine ends it at its next look.
+    """
+    arriving = (address_move.c.target == contact_id, address_move.c.ended.is_(None))
+    which = () if confirmation_id is None else (address_move.c.confirmation == confirmation_id,)
+    conn.execute(update(address_move).where(*arriving, *which).values(confirmed=None, due=now))

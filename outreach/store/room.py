@@ -78,12 +78,12 @@ def counted_in_all(conn: Connection, mailbox: int, since: int) -> int:
 
 
 def places(conn: Connection, mailbox: int, topic_id: int | None, since: int) -> Sequence[AnyRow]:
-    """(id, state) of what takes a place under a cap that counts from `since`, in the order the places were taken.
+    """(id, state, contact, origin) of what takes a place under a cap that counts from `since`, in the order of taking.
 
     `topic_id`: of one topic's mails; None: of everything that is capped.
     """
     reserves = message.c.counted.is_(None) | (message.c.counted > since)
-    columns: tuple[Any, ...] = (message.c.id, message.c.state)
+    columns: tuple[Any, ...] = (message.c.id, message.c.state, message.c.contact, message.c.origin)
     query = select(*columns).where(
         message.c.mailbox == mailbox, _capped(topic_id), message.c.state.in_(_COUNTED), reserves
     )

@@ -8,14 +8,16 @@ from playwright.sync_api import Browser, expect
 from tests.browser.inbox import links, open_newest_letter
 from tests.browser.product import Product
 from tests.browser.reader import Reader, reading
-from tests.guards.letters import recipients
+from tests.guards.letters import read_letters
 
 LIGHTEST = 20_000
 PAGES = ("limits", "times", "address", "history", "receipts", "people", "conversations")
 
 
-def _somebody(demo: Product, name: str) -> str:
-    return max(address for address in recipients(demo.instance / "mailbox") if address.startswith(name))
+def _reader(demo: Product, place: int) -> str:
+    """One of those whom campaigns reached, each test another."""
+    letters = read_letters(demo.instance / "mailbox", every=3)
+    return sorted({letter.to for letter in letters if letter.is_campaign})[place]
 
 
 def _enter(reader: Reader, address: str, language: str) -> str:
@@ -39,9 +41,9 @@ def _act(reader: Reader, act: str) -> None:
         reader.page.locator(f"form:has(input[name=act][value={act}]) button").first.click()
 
 
-@pytest.mark.parametrize(("language", "name"), [("en", "m"), ("sv", "n"), ("nl", "o")])
-def test_every_page_of_the_room_in_each_language(chromium: Browser, demo: Product, language: str, name: str) -> None:
-    address = _somebody(demo, name)
+@pytest.mark.parametrize(("language", "place"), [("en", -1), ("sv", -2), ("nl", -3)])
+def test_every_page_of_the_room_in_each_language(chromium: Browser, demo: Product, language: str, place: int) -> None:
+    address = _reader(demo, place)
     with reading(chromium, demo.url, locale=language) as reader:
         room = _enter(reader, address, language)
         reader.open(f"{room}?lang={language}")
@@ -64,7 +66,7 @@ def test_every_page_of_the_room_in_each_language(chromium: Browser, demo: Produc
 
 def test_without_scripts_somebody_stops_pauses_lowers_and_takes_it_back(chromium: Browser, demo: Product) -> None:
     with reading(chromium, demo.url, scripts=False, locale="en") as reader:
-        room = _enter(reader, _somebody(demo, "p"), "en")
+        room = _enter(reader, _reader(demo, -4), "en")
         reader.open(f"{room}?lang=en")
         with reader.page.expect_navigation():
             reader.page.locator(".topics h3 a").first.click()

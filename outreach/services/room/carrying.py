@@ -168,13 +168,21 @@ def _given(
     asked, answer = keys.facts(old.id, row.asked_box), keys.facts(new.id, row.answer_box)
     told = {**answer, "move": row.ref.hex(), "confirmed": row.confirmed, "requested": row.asked}
     told["asked"] = {name: asked.get(name, "") for name in ("ip", "browser")}
+    mail = requests.last_mail(conn, row.confirmation, new.id)
     given, limited, paused = [], [], []
     for topic in topics:
         was = agreed.get(topic.topic)
         source = {} if was is None else keys.facts(old.id, was.evidence_box)
         evidence = {**told, **_words(topic), "before": {"event": was.event, "at": was.at, **source} if was else {}}
         since = None if was is None else int(source.get("given", was.at))
-        base = Change(contact=new.id, topic=topic.topic, event=Event.CONFIRMED, text=topic.text, evidence=evidence)
+        base = Change(
+            contact=new.id,
+            topic=topic.topic,
+            event=Event.CONFIRMED,
+            text=topic.text,
+            evidence=evidence,
+            message_ref=None if mail is None else mail.ref,
+        )
         given.append(replace(base, agreed=since))
         here = held[topic.topic]
         if here.own is not None:

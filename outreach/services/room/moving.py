@@ -13,7 +13,7 @@ from outreach.domain import addresses
 from outreach.domain.actors import OWNER, RECIPIENT, Actor
 from outreach.domain.consent import LIVE
 from outreach.domain.errors import ConflictError, InvalidInputError, NotFoundError
-from outreach.domain.tokens import Purpose
+from outreach.domain.tokens import Purpose, Token
 from outreach.services.confirm import Client
 from outreach.services.context import Context
 from outreach.services.expiry import erase_strangers
@@ -156,13 +156,13 @@ def say_yes(ctx: Context, token: str, client: Client, *, is_human: bool = False)
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         row = lock_move(conn, _named(conn, ctx, Purpose.MOVE, token, now).ref)
-        if row.ended is None and row.confirmed is None:
-            question = requests.confirmation_by_id(conn, row.confirmation)
+        question = requests.confirmation_by_id(conn, row.confirmation)
+        if row.ended is None and row.confirmed is None and question is not None and question.answered is None:
             mail = requests.last_mail(conn, row.confirmation, row.target)
             handed_off = None if mail is None else now if mail.state == "attempted" else mail.counted
-            if not is_human and looks_like_one(conn, now, question.ref if question else b"", handed_off):
+            if not is_human and looks_like_one(conn, now, question.ref, handed_off):
                 return _view(conn, ctx, row, Purpose.MOVE, needs_step=True)
-            _confirm(conn, ctx, now, row, client)
+            _confirm(conn, ctx, now, row, ctx.tokens.read(Purpose.MOVE, token, now), client)
         return _view(conn, ctx, _again(conn, row), Purpose.MOVE)
 
 
@@ -202,15 +202,16 @@ def topics_along(conn: Connection, row: store.MoveRow) -> list[Promise]:
     return [promise_of(topics[topic], texts[one.text]) for topic, one in held.items() if one.text is not None]
 
 
-def _confirm(conn: Connection, ctx: Context, now: int, row: store.MoveRow, client: Client) -> None:
+def _confirm(conn: Connection, ctx: Context, now: int, row: store.MoveRow, read: Token, client: Client) -> None:
     old, new = find_by_id(conn, row.contact), find_by_id(conn, row.target)
     along = topics_along(conn, row)
     if old is None or new is None or not along or is_barred(conn, new.id):
         raise ConflictError("This can no longer be done. Nothing was changed.")
     keys = ContactKeys(ctx.keyring, conn)
-    said = {"ip": client.ip, "browser": client.browser[:500], "act": "pressed “Yes” on the page of the new address"}
+    link = {"purpose": read.purpose.value, "ref": read.ref.hex(), "issued": read.issued, "key": read.key}
+    said = {"act": "pressed “Yes” on the page of the new address", "ip": client.ip, "browser": client.browser[:500]}
     moves_at = now + STOPPABLE
-    store.change(conn, row.id, confirmed=now, due=moves_at, answer_box=keys.seal(new.id, said))
+    store.change(conn, row.id, confirmed=now, due=moves_at, answer_box=keys.seal(new.id, said | {"token": link}))
     requests.change_confirmation(conn, row.confirmation, answered=now, answer="confirmed")
     requests.mark_granted(conn, row.confirmation, [one.topic for one in along])
     suppressions.lift_by_owner(conn, now, consents.bar_keys(conn, new.id))
@@ -300,7 +301,7 @@ def _view(
         timezone=house.timezone if person is None else person.timezone,
         masked=masked or _masked(conn, ContactKeys(ctx.keyring, conn), reader),
         topics=tuple(topics_along(conn, row)) if row.ended is None else (),
-        state=_state(row),
+        state=_state(conn, row),
         until=row.due if row.confirmed is not None else row.expires,
         needs_step=needs_step,
     )
@@ -311,13 +312,16 @@ def _move(conn: Connection, keys: ContactKeys, person: Person, row: store.MoveRo
     typed = keys.facts(row.contact, row.asked_box).get("address", "") if is_mine else ""
     other = addresses.mask(typed) if typed else _masked(conn, keys, None if is_mine else row.contact)
     until = row.due if row.confirmed is not None else row.expires
-    return Move(is_mine=is_mine, other=other, state=_state(row), asked=row.asked, until=until, ended=row.ended)
+    return Move(is_mine=is_mine, other=other, state=_state(conn, row), asked=row.asked, until=until, ended=row.ended)
 
 
-def _state(row: store.MoveRow) -> str:
+def _state(conn: Connection, row: store.MoveRow) -> str:
     if row.ended is not None:
         return str(row.outcome)
-    return "asked" if row.confirmed is None else "confirmed"
+    if row.confirmed is not None:
+        return "confirmed"
+    question = None if row.confirmation is None else requests.confirmation_by_id(conn, row.confirmation)
+    return "asked" if question is None or question.answered is None else "declined"  # by the stop in its mail
 
 
 def _masked(conn: Connection, keys: ContactKeys, contact_id: int | None) -> str:

@@ -23,7 +23,7 @@ from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.services.rights.way_in import owner_of
 from outreach.services.room.topics import can_restore
-from outreach.store import consents, invitees
+from outreach.store import address_moves, consents, invitees
 from outreach.store import room as store
 from outreach.store.contacts import Person, find_by_id
 from outreach.store.messages import Settled, settle
@@ -82,6 +82,7 @@ def press(ctx: Context, token: str, topics: Collection[bytes] | None, wanted: Pr
                 withhold_surplus(conn, now, person, row.topic, wanted.cap)
         if wanted.act is Act.STOP and topics is None:
             _answer_no(conn, ctx, now, person)
+            address_moves.refuse_at(conn, now, person.id, None)
         return tuple(Was(row.ref, row.title, row.state, row.paused_until, _own(row)) for row in chosen)
 
 
@@ -93,12 +94,13 @@ def lock_mailbox(conn: Connection, contact_id: int) -> None:
 
 
 def withhold_surplus(conn: Connection, now: int, person: Person, topic_id: int | None, cap: Cap) -> int:
-    """Withhold the planned mails that a lowered cap has no place for, the latest first; the rest go as planned.
+    """Withhold the campaigns' mails to a person that a lowered cap has no place for; the earliest go as planned.
 
     Else each of several would count against the others, and none would go. Returns how many.
     """
     taken = store.places(conn, person.mailbox, topic_id, now - cap.window * SECOND)
-    planned = [row.id for row in taken if row.state == "planned"]
+    mine = [row for row in taken if row.contact == person.id and row.origin == "campaign"]
+    planned = [row.id for row in mine if row.state == "planned"]
     room = max(0, cap.n - (len(taken) - len(planned)))
     surplus = [Settled(one, "withheld", "cap_own") for one in planned[room:]]
     return len(settle(conn, now, surplus, "planned"))

@@ -29,6 +29,7 @@ from outreach.services.room.settings import set_total
 from outreach.services.room.topics import see_room
 from outreach.services.seal import seal
 from outreach.services.verify import verify
+from outreach.services.withdraw import withdraw
 from outreach.store import consents, suppressions
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import Person, find_by_address
@@ -40,7 +41,7 @@ from outreach.store.schema.consents import confirmation, consent
 from outreach.store.schema.room import address_move
 from tests.factories import World
 from tests.services.owning import agreed, fresh_link, held, later, told
-from tests.services.people import ALICE, asked, count, hand_off_everything, letter, topic_ref
+from tests.services.people import ALICE, asked, count, hand_off_everything, letter, link, topic_ref
 
 NEW = "alice@new.example"
 CLIENT = Client(ip="192.0.2.7", browser="Firefox")
@@ -125,6 +126,8 @@ def test_consents_go_with_their_evidence_limits_and_pauses_and_the_old_address_k
         evidence = ContactKeys(ctx.keyring, conn).facts(new.id, event.evidence_box)
     assert evidence["before"]["at"] == agreed_at
     assert (evidence["ip"], evidence["asked"]["ip"]) == (CLIENT.ip, CLIENT.ip)
+    assert evidence["token"]["purpose"] == "move"
+    assert event.message_ref is not None
     assert ALICE not in str(evidence)
     _, receipts = see_receipts(ctx, fresh_link(ctx, new))
     assert view_receipt(ctx, receipts[-1].token).receipt.how == "double-opt-in"
@@ -345,3 +348,22 @@ def test_the_old_address_is_not_used_again_without_its_owners_new_yes(ctx: Conte
         apply_changes(conn, ctx, ctx.db.now(conn), actor=OWNER, changes=[change])
     asked(ctx, ALICE)
     assert states(ctx, old) == {made: "withdrawn"}
+
+
+@pytest.mark.parametrize("when", ["before the yes", "after it"])
+def test_a_stop_from_the_mail_that_asked_ends_it_too(ctx: Context, world: World, when: str) -> None:
+    made, _ = world.topic()
+    old = agreed(ctx)
+    asks(ctx, old)
+    token = question(ctx)
+    if when == "after it":
+        say_yes(ctx, token, CLIENT)
+    with ctx.db.reading() as conn:
+        query = select(message.c.ref).where(message.c.origin == "confirmation").order_by(message.c.id.desc()).limit(1)
+        ref = conn.execute(query).scalar_one()
+    withdraw(ctx, link(ctx, Purpose.STOP, ref), "one-click", CLIENT)
+    assert view_move(ctx, token).state == "declined"
+    assert say_yes(ctx, token, CLIENT).state == "declined"
+    later(ctx, 4 * DAYS)
+    process_moves(ctx)
+    assert (states(ctx, old), find(ctx)) == ({made: "granted"}, None)
