@@ -1,8 +1,10 @@
 """Scanners confirm nobody, people are asked nothing more than they must, and stopping is never challenged.
 
 The counts of docs/guides/scanners.md are printed by
-`pytest tests/web/recipient/test_scanners.py -s -k "measured and sqlite"`.
+`FLEET=100 pytest tests/web/recipient/test_scanners.py -s -k "measured and sqlite"`.
 """
+
+import os
 
 from flask import Flask
 from sqlalchemy import func, select, update
@@ -22,7 +24,7 @@ from tests.web.conftest import Browser
 from tests.web.recipient.fleet import CLIENTS, Mail, answer_as_a_person, opened, scan
 
 _LINK = ("Look at it and decide",)
-FLEET = 20
+FLEET = int(os.environ.get("FLEET", "10"))
 
 
 def mailed(ctx: Context, ago: int, *addresses: str) -> list[Mail]:

@@ -1,16 +1,23 @@
 """Stopping and explaining from any mail: one-click as RFC 8058 has it, a page with one button, undo, and why."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from outreach.domain.tokens import Purpose
 from outreach.services.confirm import Client, grant
 from outreach.services.context import Context
+from outreach.store.schema.campaigns import message
+from outreach.store.schema.consents import consent
 from outreach.store.schema.people import contact
 from tests.factories import World
 from tests.services.people import ALICE, asked, letter, link, move_clock, state_of, topic_ref
 from tests.web.conftest import Browser
+
+STYLE = Path(__file__).parents[3] / "static" / "outreach.css"
 
 
 @pytest.fixture
@@ -18,8 +25,6 @@ def mail(ctx: Context, world: World) -> bytes:
     """Alice confirmed topic-1 and got a mail of it."""
     topic_id, _ = world.topic()
     grant(ctx, asked(ctx), {topic_ref(ctx)}, Client(), button="Yes")
-    from sqlalchemy import select
-
     with ctx.db.reading() as conn:
         alice = conn.execute(
             select(contact.c.id).where(contact.c.address_key == ctx.keyring.blind("address", ALICE))
@@ -146,3 +151,48 @@ def test_links_of_one_kind_open_no_other_page(ctx: Context, client: Browser, mai
 @pytest.mark.parametrize(("lang", "words"), [("sv", "Varför du fick"), ("nl", "Waarom u")])
 def test_why_speaks_three_languages(client: Browser, why: str, lang: str, words: str) -> None:
     assert words in client.page(f"{why}?lang={lang}")
+
+
+def test_the_four_ways_to_get_less_look_alike_and_the_page_stays_small(client: Browser, why: str) -> None:
+    page = client.page(why)
+    buttons = re.findall(r'<button class="([^"]+)" name="how" value="([^"]+)"', page)
+    assert [how for _, how in buttons] == ["page", "everything", "lower", "pause"]
+    assert {look for look, _ in buttons} == {"btn even wide"}
+    assert len(page.encode()) + len(STYLE.read_bytes()) < 20_000
+    assert "a marketer of Northfield Garden Society" in page
+
+
+def test_whoever_gets_one_a_week_at_most_can_have_one_a_month(ctx: Context, client: Browser, why: str) -> None:
+    client.submit(why, {"how": "lower"})
+    page = client.page(why)
+    assert "At most 1 a month" in page
+    assert client.submit(why, {"how": "lower-month"}).status_code == 303
+    assert "You will get at most 1 of these a month." in client.page(why)
+    with ctx.db.reading() as conn:
+        assert tuple(conn.execute(select(consent.c.own_n, consent.c.own_window)).one()) == (1, 30 * 86_400)
+    client.submit("/undo")
+    with ctx.db.reading() as conn:
+        assert tuple(conn.execute(select(consent.c.own_n, consent.c.own_window)).one()) == (1, 7 * 86_400)
+
+
+def test_a_mail_that_was_withheld_says_why_in_full(ctx: Context, client: Browser, world: World, mail: bytes) -> None:
+    with ctx.db.transaction() as conn:
+        changed = update(message).where(message.c.ref == mail)
+        conn.execute(changed.values(state="withheld", reason="cap_own", counted=None))
+    page = client.page(f"/why/{link(ctx, Purpose.WHY, mail)}")
+    assert "was not sent</h1>" in page
+    assert "more than the limit you set yourself" in page
+    assert "It was number" not in page
+
+
+def test_the_why_page_of_an_open_question_offers_no(ctx: Context, client: Browser, world: World) -> None:
+    world.topic()
+    asked(ctx)
+    with ctx.db.reading() as conn:
+        ref = conn.execute(select(message.c.ref)).scalar_one()
+    path = f"/why/{link(ctx, Purpose.WHY, ref)}"
+    assert "No, do not send this" in client.page(path)
+    client.submit(path, {"how": "page"})
+    assert "Your answer is no. Nothing will be sent." in client.page(path)
+    assert state_of(ctx) == "none"
+    assert "No, do not send this" not in client.page(path)
