@@ -25,7 +25,7 @@ from outreach.services.connect_expiry import expire_requests
 from outreach.services.context import Context
 from outreach.services.expiry import expire
 from outreach.services.intake.lines import watch_lines
-from outreach.services.intake.process import process_mails
+from outreach.services.intake.process import forget_old_mails, process_mails
 from outreach.services.invitations import expire_invitations, process_invitations
 from outreach.services.join import process_member_requests
 from outreach.services.officer.figures import count_log
@@ -84,6 +84,7 @@ def leader_jobs(ctx: Context, epoch: int, stopping: threading.Event) -> tuple[Jo
         Job("expire-invitations", lambda: expire_invitations(ctx), 20),
         Job("expire-connects", lambda: expire_requests(ctx), 20),
         Job("rights", lambda: look_after_rights(ctx), 20),
+        Job("old-mails", lambda: forget_old_mails(ctx), 3600),
         Job("old-sessions", lambda: forget_old_sessions(ctx), 3600),
         Job("old-observations", lambda: forget_touches(ctx), 600),
         Job("reap-dead", lambda: reap_dead(ctx, ctx.settings.instance / "journal"), 5),

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from outreach.store.boxes import ContactKeys
@@ -128,6 +128,12 @@ def try_again(conn: Connection, now: int) -> int:
     """Take up once more what had failed. Returns how many mails that are."""
     values = {"state": "waiting", "tries": 0, "due": now}
     return conn.execute(update(inbound_mail).where(inbound_mail.c.state == "failed").values(values)).rowcount
+
+
+def purge(conn: Connection, before: int) -> int:
+    """Forget mails that were acted on before then: none so old comes again. Returns how many."""
+    old = (inbound_mail.c.state == "done", inbound_mail.c.settled < before)
+    return conn.execute(delete(inbound_mail).where(*old)).rowcount
 
 
 def count_failed(conn: Connection) -> int:
@@ -336,7 +342,7 @@ def campaigns_since(conn: Connection, since: int, most: int) -> list[Row[Any]]:
 
 def forget(conn: Connection, contacts: Collection[int]) -> None:
     """Mails that wait, of people who are gone: nobody can open them any more."""
-    values = {"state": "done", "mail_box": None}
+    values = {"state": "done", "settled": 0, "mail_box": None}
     whose = inbound_mail.c.contact.in_(sorted(contacts))
     conn.execute(update(inbound_mail).where(whose, inbound_mail.c.state != "done").values(values))
 

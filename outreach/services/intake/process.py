@@ -30,6 +30,8 @@ from outreach.store.contacts import find_by_id
 from outreach.store.inbound import Told
 
 A_ROUND = 50
+REMEMBERED = 90 * 86_400_000_000
+"""Microseconds a mail is known again after it was acted on; a server gives up after days (RFC 5321 §4.5.4.1)."""
 
 log = structlog.get_logger()
 
@@ -66,6 +68,12 @@ def process_mails(ctx: Context, resolver: Resolver | None = None) -> int:
             with ctx.db.transaction() as conn:
                 store.put_off(conn, ctx.db.now(conn), mail)
     return len(waiting)
+
+
+def forget_old_mails(ctx: Context) -> int:
+    """Rows of mails that were acted on long ago, and their digests. Returns how many went. For the engine."""
+    with ctx.db.transaction() as conn:
+        return store.purge(conn, ctx.db.now(conn) - REMEMBERED)
 
 
 def _process(ctx: Context, mail_id: int, resolver: Resolver | None) -> None:

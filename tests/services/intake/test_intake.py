@@ -10,13 +10,14 @@ from outreach.domain.policies import Name
 from outreach.mail.peer import Peer
 from outreach.services.context import Context
 from outreach.services.intake.accept import NOT_OURS, UNKNOWN, Known, may_accept, take_in
-from outreach.services.intake.process import process_mails
+from outreach.services.intake.process import forget_old_mails, process_mails
 from outreach.services.intake.reports import heard_of_campaign, list_reports, see_report, stuck_mails, take_up_again
 from outreach.services.intake.undo import undo_report
 from outreach.store import inbound as store
 from outreach.store.boxes import ContactKeys
 from outreach.store.decide import load_rule
 from outreach.store.planning import judge_messages
+from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.inbound import inbound_mail
 from outreach.store.schema.people import contact, contact_key
@@ -293,3 +294,36 @@ def test_whoever_is_erased_takes_what_waits_along(sent: Sent, ctx: Context) -> N
         conn.execute(update(contact).values(address_box=None))
     process_mails(ctx, NoNames())
     assert (sent.waiting(), sent.reports()) == (0, [])
+
+
+def test_a_mail_is_known_again_for_ninety_days_and_then_forgotten(sent: Sent) -> None:
+    sent.bounce(sent.reader())
+    sent.pass_days(89)
+    assert forget_old_mails(sent.ctx) == 0
+    sent.pass_days(2)
+    assert forget_old_mails(sent.ctx) == 1
+    assert sent.reports() == [("hard-bounce", "barred")]
+
+
+def test_the_log_tells_of_it_what_the_tables_say(sent: Sent) -> None:
+    person = sent.reader()
+    ref = sent.message(person)
+    sent.arrive(sent.address(ref, Door.REPORT), complaint_of(ref, VOUCHED), BESIDE_US)
+    undo_report(sent.ctx, OFFICER, sent.newest(), WHY)
+    entries = [kind for kind, _ in logged(sent.ctx, person.ref)]
+    assert entries == [
+        "consent.complained",
+        "report.received",
+        "contact.suppressed",
+        "consent.restored",
+        "report.undone",
+        "contact.bar-lifted",
+    ]
+    assert "@" not in "".join(body for _, body in logged(sent.ctx, person.ref))
+
+
+def logged(ctx: Context, contact_ref: bytes) -> list[tuple[str, str]]:
+    """(kind, body) of the log's entries about a person."""
+    with ctx.db.reading() as conn:
+        query = select(audit_entry.c.kind, audit_entry.c.body).where(audit_entry.c.contact == contact_ref)
+        return [(row.kind, row.body) for row in conn.execute(query.order_by(audit_entry.c.id))]
