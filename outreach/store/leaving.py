@@ -25,6 +25,7 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent, consent_event, topic
 from outreach.store.schema.conversations import conversation
 from outreach.store.schema.members import connection, invitation, member
+from outreach.store.schema.observations import observation
 from outreach.store.schema.organisation import staff
 from outreach.store.schema.people import contact, contact_key, mailbox, suppression
 from outreach.store.schema.room import address_move
@@ -135,6 +136,8 @@ def erase(conn: Connection, contacts: Collection[int]) -> None:
     asked = select(confirmation.c.id).where(confirmation.c.contact.in_(ids))
     conn.execute(delete(confirmation_topic).where(confirmation_topic.c.confirmation.in_(asked)))
     conn.execute(update(confirmation).where(confirmation.c.contact.in_(ids)).values(evidence_box=None))
+    questions = select(confirmation.c.ref).where(confirmation.c.contact.in_(ids))
+    conn.execute(delete(observation).where(observation.c.about.in_(questions)))
     inbound.forget(conn, ids)
     conn.execute(update(invitation).where(invitation.c.contact.in_(ids)).values(contact=None))
     moves = address_move.c.contact.in_(ids) | address_move.c.target.in_(ids)

@@ -18,6 +18,7 @@ from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import attempt, campaign, message
 from outreach.store.schema.campaigns import content as contents
 from outreach.store.schema.consents import confirmation, confirmation_topic, consent, consent_event, consent_text, topic
+from outreach.store.schema.observations import observation
 from outreach.store.schema.people import contact, mailbox, suppression
 
 INSTANTS = frozenset(
@@ -40,6 +41,7 @@ INSTANTS = frozenset(
         "made",
         "muted",
         "opened",
+        "opened_by_a_program",
         "paused_until",
         "planned",
         "pressed",
@@ -160,7 +162,11 @@ def questions_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[F
     topics: dict[int, list[str]] = {}
     for one in conn.execute(named.order_by(topic.c.name)):
         topics.setdefault(one.confirmation, []).append(one.name)
-    query = select(confirmation).where(confirmation.c.contact == contact_id)
+    query = (
+        select(confirmation, observation.c.at.label("touched"))
+        .outerjoin(observation, observation.c.about == confirmation.c.ref)
+        .where(confirmation.c.contact == contact_id)
+    )
     return [
         {
             "requested": row.requested,
@@ -170,6 +176,7 @@ def questions_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[F
             "expires": row.expires,
             "answered": row.answered,
             "answer": row.answer,
+            "opened_by_a_program": row.touched,
             "evidence": plain(keys.facts(contact_id, row.evidence_box)),
         }
         for row in conn.execute(query.order_by(confirmation.c.id))

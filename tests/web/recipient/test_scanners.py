@@ -14,6 +14,7 @@ from outreach.pipeline.letters import write_letters
 from outreach.services.context import Context
 from outreach.services.scanners import forget_touches
 from outreach.services.sign_up import process_requests, submit_sign_up
+from outreach.store import leaving
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import consent
 from outreach.store.schema.observations import observation
@@ -67,6 +68,15 @@ def test_an_observation_counts_for_a_day_and_is_gone_after_it(ctx: Context, app:
     move_clock(ctx, 86_401)
     assert not answer_as_a_person(app, mail, CLIENTS[0], _LINK).was_challenged
     forget_touches(ctx)
+    assert count(ctx, observation) == 0
+
+
+def test_erasing_a_person_takes_the_observation_with_them(ctx: Context, app: Flask, world: World) -> None:
+    world.topic()
+    (mail,) = mailed(ctx, 60, "alice@example.org")
+    scan(app, mail, 0, presses="nothing")
+    with ctx.db.transaction() as conn:
+        leaving.erase(conn, [conn.execute(select(message.c.contact)).scalar_one()])
     assert count(ctx, observation) == 0
 
 
