@@ -114,6 +114,8 @@ def is_daemon(header: Fields) -> bool:
     """Whether a mail system signs as the author, and nobody is answering somebody."""
     if ANSWER_PREFIX.match(header.words("subject")) and not says_so(header):
         return False
+    if header.get("from") == "<>":
+        return True
     sender = header.address("from")
     local = sender.partition("@")[0] if sender else header.get("from").strip("<> ")
     return _DAEMONS.fullmatch(local) is not None or _DAEMON_NAMES.search(header.words("from")[:200]) is not None

@@ -26,7 +26,8 @@ LISTED = _any(
     r"suspected spam",
     r"rejected (?:as|due to|for|because of) (?:\w+ )?spam|(?:low|poor|bad|sender|ip|domain) reputation|"
     r"reputation (?:of|is|score)",
-    r"\[?(?:TSS|TS)0\d\]?|\bS31[45]\d\b|\bS775\b|\bAUP#|\bOFR_?(?:20[12]|102|103|50\d|99\d)|\bLPN007_|\bDT:SPM\b|"
+    r"\[?(?:TSS|TS)0\d\]?|\bS31[45]\d\b|\bS775\b|\bAUP#|\b(?:LPN|LPNAAA|OFR|OUK)(?:\d{3})?[-_](?:10[1-3]|40[1-5]|"
+    r"415|421|506|510|517|630|999)\b|\bDT:SPM\b|"
     r"\bCXBL\b|a problem occurred\. \(ask your postmaster|\bIB1\d\d\b",
     r"spam detect|est(?:e|é)?\s?considéré comme (?:du )?spam|message (?:indésirable|refusé pour spam)|"
     r"spam\s?verdacht|als spam",
@@ -43,6 +44,10 @@ ABOUT_US = _any(
     r"(?:mail from|from address|return path|envelope sender) .{0,40}(?:reject|denied|invalid|refused|not exist)",
     r"not (?:authori[sz]ed|permitted|allowed) to (?:send|relay|connect|deliver|use)|"
     r"relay(?:ing)? (?:access )?(?:denied|not (?:allowed|permitted))",
+    r"unauthenticated senders?|smtp authentication in your|mismatches client ip|host network not allowed|"
+    r"unroutable sender|unverifi?y?able sending|from: domain is invalid|insecure mail relay",
+    r"group .{0,160}permission|gruppe .{0,250}berechtigung|skupin.{0,160}oprávnění|groupe .{0,160}autoris|"
+    r"群組.{0,80}權限",
     r"unable to relay|not relay|reverse dns|\brdns\b|\bptr\b|\b(?:helo|ehlo)\b .{0,60}(?:reject|invalid|refus|"
     r"denied)",
     r"must (?:issue|use) (?:a )?starttls|tls (?:is )?required|authentication (?:is )?required|"
@@ -66,10 +71,11 @@ POLICY = _any(
     r"not accepted for policy|filtered",
     r"(?:message|mail|e-?mail|content|data)(?: size)? (?:is )?(?:too (?:big|large|long)|exceeds .{0,40}(?:size|"
     r"limit|maximum))|size limit exceed|max\w* message size",
-    r"line (?:is )?too long|malformed|bare (?:lf|cr)|non-?rfc|not rfc ?5?[28]22|restricted (?:to|sender)|"
+    r"denied by .{0,20}polic|protocol violation|line limit exceeded|line (?:is )?too long|malformed|bare (?:lf|"
+    r"cr)|non-?rfc|not rfc ?5?[28]22|restricted (?:to|sender)|"
     r"closed list|members only|moderat",
     r"richtlini|nicht (?:berechtigt|erlaubt|autorisiert)|abgelehnt|zurückgewiesen|politique|non autorisé|"
-    r"refus[eé]|bloqu[eé]|rechazad[oa]",
+    r"refusée?s?|refuse\b|bloqu[eé]|rechazad[oa]",
     r"no (?:está )?autorizad|permiso|rifiutat|bloccat|non autorizzat|recusad[oa]|rejeitad[oa]|bloquead[oa]|"
     r"geweigerd|niet toegestaan",
     r"avvisad|blockera|inte tillåt|behörig|afvist|avvist|hylätty|estetty|odrzucon|zablokowan|odmítnut|zablokován|"
@@ -82,7 +88,8 @@ FULL = _any(
     r"exhausted|limit|too large)",
     r"(?:over|exceed\w*|out of|insufficient|not enough|no) .{0,30}\b(?:quota|storage|disk space|space|"
     r"mailbox size|allowed size)|overquota|quotaexceeded",
-    r"quota (?:is )?(?:exceed|full|violation|limit)|disk (?:quota|full)|is full\b|user'?s? (?:disk )?quota|"
+    r"\bOFR(?:\d{3})?[-_]417\b|quota (?:is )?(?:exceed|full|violation|limit)|disk (?:quota|full)|is full\b|"
+    r"user'?s? (?:disk )?quota|"
     r"would exceed|\bstorage limit",
     r"postfach .{0,60}(?:voll|überfüllt)|(?:posteingang|speicherplatz|kontingent) .{0,60}(?:voll|überschritten|"
     r"erschöpft)|boîte .{0,60}(?:pleine|saturée)",
@@ -128,8 +135,9 @@ NOBODY = _any(
     r"wasn't found|invalid|not valid|nonexist\w*|non-exist\w*|not known|isn't known|no longer|not listed|"
     r"unavailable|not available|is not a)",
     r"(?:unknown|no such|invalid|non-?existent|nonexisting|bad|undeliverable|unrouteable|unroutable|inexistent|"
-    r"obsolete|wrong) (?:local )?(?:final )?(?:user|recipient|mailbox|address|account|destination|local[- ]?part|"
-    r"person|addressee|mail drop|domain|rcpt|email|e-mail)",
+    r"obsolete|wrong) (?:local )?(?:final )?(?:delivery )?(?:user|recipient|mailbox|address|account|destination|"
+    r"local[- ]?part|"
+    r"person|userid|addressee|mail drop|domain|rcpt|email|e-mail)",
     r"no mailbox (?:here|by that name)|no (?:one|body) (?:here )?by that name|(?:user|we) (?:doesn't|does not|"
     r"do not|don't) have|dd (?:this user|requested)|there is no (?:user|one|such|mailbox)",
     r"(?:account|mailbox|user|recipient|address)\b.{0,40}\b(?:disabled|inactive|closed|suspended|deactivated|"
@@ -142,7 +150,9 @@ NOBODY = _any(
     r"(?:host or )?domain name not found|name service error .{0,80}(?:host not found|nxdomain|no such)|(?:host|"
     r"domain)(?: name)? (?:unknown|not found|does(?: not|n't) exist|lookup failed: (?:unknown|no such))|"
     r"unknown host|any host named",
-    r"unrouteable address|does(?: not|n't) accept (?:any )?mail|nullmx|null mx|indicated no smtp service|"
+    r"unrouteable address|host [\w.-]+ not found|(?:account|mailbox) (?:is )?(?:locked|frozen)|no valid recipients|"
+    r"\b(?:LPN|OFR)(?:\d{3})?[-_](?:416|42[06])\b|ディレクトリのリストにありません|does(?: not|"
+    r"n't) accept (?:any )?mail|nullmx|null mx|indicated no smtp service|"
     r"no mx (?:found|record)|"
     r"all relevant mx records point to non-existent|no (?:valid )?(?:hosts?|mail server) (?:found )?for|"
     r"dns domain .{0,60}does(?: not|n't) exist|domain .{0,60}couldn't be found|no such domain",
@@ -189,8 +199,8 @@ WAITING = _any(
 """Nothing is final yet."""
 
 DELIVERED = _any(
-    r"(?:success(?:ful|fully)?|has been|was) (?:\w+ )?(?:delivered|relayed)|"
-    r"delivery (?:to the following recipients? )?(?:was )?success|erfolgreich zugestellt|a été remis|"
+    r"(?:success(?:ful|fully)?|has been|was) (?!not\b)(?:\w+ )?(?:delivered|relayed)|"
+    r"delivery (?:to the following recipients? )?(?:was )?success(?:ful|fully)\b|erfolgreich zugestellt|a été remis|"
     r"se (?:ha )?entreg(?:ó|ado)|è stato consegnato|foi entregue|is (?:afgeleverd|bezorgd)|har levererats|"
     r"доставлено|配信されました|已送达|送達済み",
 )

@@ -106,7 +106,7 @@ def _of_recipient(group: Fields, notice: str, reporting: str, *, alone: bool) ->
 
 
 def _kind(action: str, code: str, spoken: str, notice: str) -> Kind:
-    if action.startswith(("delivered", "relayed", "expanded")) or (not action and code.startswith("2")):
+    if action.startswith(("deliver", "relayed", "expanded")) or (not action and code.startswith("2")):
         return Kind.DELIVERED
     if action.startswith("delay") or (not action and code.startswith("4")):
         return Kind.DELAY

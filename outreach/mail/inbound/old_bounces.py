@@ -37,8 +37,8 @@ _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"@]{1,64}@[^\s<>()\[\],;:\"@]{1,255}")
 _MOST = 6000
 
 
-def judge(header: Fields, subject: str, text: str) -> Told | None:
-    """What a mail system's own words say; None where the mail is no such thing."""
+def judge(header: Fields, subject: str, text: str, *, gives_back: bool) -> Told | None:
+    """What a mail system's own words say; None where the mail is no such thing. `gives_back`: another mail is in it."""
     failed = header.get("x-failed-recipients")
     daemon = automatic.is_daemon(header)
     if not (failed or daemon or automatic.says_so(header)):
@@ -46,7 +46,7 @@ def judge(header: Fields, subject: str, text: str) -> Told | None:
     said = notices.split(text)[0][:_MOST]
     speaks = notices.SPEAKS.search(said) is not None
     names_it = not automatic.ANSWER_PREFIX.match(subject) and _SUBJECT.search(subject) is not None
-    if not (failed or (names_it and (speaks or daemon)) or (daemon and speaks)):
+    if not (failed or (speaks and (names_it or daemon or gives_back)) or (names_it and daemon)):
         return None
     line = notices.telling_line(said)
     code = verdict.status("", line) or verdict.status("", said)
@@ -64,7 +64,7 @@ def _kind(subject: str, said: str, line: str, code: str, *, failed: bool) -> Kin
         return verdict.of_refusal(code, line or said)
     if line and verdict.by_words(line) is not None:
         return verdict.of_refusal(code, line)
-    return verdict.of_refusal(code, f"{line} {said}")
+    return verdict.of_refusal(code, f"{line} {said} {subject}")
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -20,8 +20,8 @@ DATED_SENDER = re.compile(r".{0,80}\d{1,4}.{0,120}<[^<>\s]{1,250}>\s*[:：]\s*",
 """Gmail in Japanese, Korean and others: a date, a name, an address, a colon."""
 
 SURE = re.compile(
-    r"(?:on|den|på|op|am|le|el|il|em|a|w\s+dniu|dne|dňa|за|в|於|于|在|pada|vào|el\s+dia|fra|"
-    r"(?:mon|tue|wed|thu|fri|sat|sun|lun|mar|mer|jeu|ven|sam|dim|ma|di|wo|do|vr|za|zo|pn|wt|śr|czw|pt|sob|ndz|пн|"
+    r"(?:on|den|på|op|am|le|el|il|em|w\s+dniu|dne|dnia|in\s+data|dňa|за|в|於|于|在|pada|vào|el\s+dia|fra|"
+    r"(?:pe|ke|la|ti|mon|tue|wed|thu|fri|sat|sun|lun|mar|mer|jeu|ven|sam|dim|ma|di|wo|do|vr|za|zo|pn|wt|śr|czw|pt|sob|ndz|пн|"
     r"вт|ср|чт|пт|сб|вс)"
     r"[a-zа-я]{0,8})\b.{0,24}\d.*|\d.{4,}",
     re.IGNORECASE | re.DOTALL,
@@ -31,7 +31,8 @@ SURE = re.compile(
 DATED = re.compile(r"\b(?:19|20)\d\d(?!\d)|\b\d{1,2}[:.h]\d\d(?!\d)|\b\d{1,2}[./-]\d{1,2}[./-]\d\d")
 
 DIVIDER = re.compile(
-    r"\s*(?:-{2,}\s?(?:original\s+message|original\s+appointment|forwarded\s+message|reply\s+message|"
+    r"\s*(?:-{2,}\s?on\s.{5,150}\swrote\s?-{2,}|-{2,}\s?(?:original\s+message|original\s+appointment|"
+    r"forwarded\s+message|reply\s+message|"
     r"ursprungligt\s+meddelande|originalmeddelande|ursprungligt\s+mail|vidarebefordrat\s+(?:meddelande|brev)|"
     r"oorspronkelijk(?:e)?\s+bericht|doorgestuurd\s+bericht|forwarded\s+bericht|"
     r"urspr(?:ü|ue)ngliche\s+(?:nachricht|mail)|original\s*nachricht|weitergeleitete\s+nachricht|"
@@ -51,14 +52,15 @@ DIVIDER = re.compile(
 """A line below which all is quoted, whatever follows."""
 
 FROM = re.compile(
-    r"[\s*>]{0,4}(?:from|från|van|von|de|da|fra|lähettäjä|od|от|від|από|feladó|kimden|gönderen|gesendet\s+von|"
+    r"[\s*>]{0,12}(?:from|från|van|von|de|da|fra|lähettäjä|od|от|від|από|feladó|kimden|gönderen|gesendet\s+von|"
     r"expéditeur|remitente|mittente|remetente|afzender|avsändare|avsender|afsender|差出人|送信者|发件人|寄件者|"
     r"寄件人|보낸\s*사람)"
     r"\s?\*?\s?[:：]\*?\s*\S.*",
     re.IGNORECASE,
 )
 OTHER_FIELD = re.compile(
-    r"[\s*>]{0,4}(?:sent|date|to|subject|cc|skickat|skickades|datum|till|ämne|kopia|verzonden|aan|onderwerp|"
+    r"[\s*>]{0,12}(?:sent|date|to|subject|cc|sujet|copie(?:\s+à)?|message\s+du|skickat|skickades|datum|till|ämne|"
+    r"kopia|verzonden|aan|onderwerp|"
     r"gesendet|an|"
     r"betreff|envoyé|à|objet|enviado(?:\s+el)?|fecha|para|asunto|inviato|data|a|oggetto|enviada(?:\s+em)?|assunto|"
     r"sendt|til|"
@@ -90,7 +92,7 @@ _DEVICES = (
     r"téléphone|teléfono|handy|мобильн|почт|telefone|telefono"
 )
 PHONE_LINE = re.compile(
-    rf"(?:(?:{_SENT})\b.{{0,70}}(?:{_DEVICES}).{{0,60}}|"
+    rf"(?:(?:{_SENT})\b[^,;]{{0,70}}(?:{_DEVICES}).{{0,60}}|sent\s+from\s+my\s[^,.;]{{1,40}}|"
     r"(?:get|hämta|skaffa|download|holen\s+sie\s+sich|laden\s+sie|télécharger|obtenez|obtener|descargar?|scarica|"
     r"ottieni|"
     r"obter|hent|få|hanki|pobierz|získejte|получите|скачать)\s+outlook\s.{0,60}|outlook\s+voor\s+(?:ios|"

@@ -18,6 +18,7 @@ _LONGEST_LINE = 400
 _MOST_JOINED = 4  # lines that an attribution may be broken into
 _BLANK_LINES = re.compile(r"\n{3,}")
 _MOST_LOOKS = 300  # at what may be an attribution
+_RULE = re.compile(r"[\s=_*-]*")
 _UNDERSCORES = re.compile(r"\s*_{5,}\s*")
 
 
@@ -86,7 +87,9 @@ class _Cutter:
         if DIVIDER.fullmatch(line) or self._header_block(place):
             return True
         joined, words = self._attributed(place)
-        return bool(joined and SURE.match(words) and DATED.search(words)) and not self._quote_follows(place + joined)
+        if not joined or self._quote_follows(place + joined):
+            return False
+        return _names_one_on_a_date(words) or bool(SURE.match(words) and DATED.search(words))
 
     def _attribution(self, place: int) -> int:
         """How many lines from here say who wrote the marked quote below them."""
@@ -105,9 +108,9 @@ class _Cutter:
             if place + count > len(self._lines):
                 break
             line = self._lines[place + count - 1].strip()[:_LONGEST_LINE]
-            if not line or line.startswith(">"):
+            if not line or (line.startswith(">") and line != ">:"):
                 break
-            if count == 2 and not (SURE.match(words) and DATED.search(words)):
+            if count == 2 and not (SURE.match(words) or _names_one_on_a_date(words)):
                 break  # a sentence of theirs, not the first line of an attribution
             words = f"{words} {line}".strip()
             if line.endswith((":", "：")):
@@ -121,11 +124,13 @@ class _Cutter:
         return 0, ""
 
     def _header_block(self, place: int) -> bool:
-        """Outlook's way: From, then at least two of Sent, To, Subject within the next lines."""
-        if not FROM.fullmatch(self._lines[place][:_LONGEST_LINE]):
+        """Outlook's way: From and at least two of Sent, To, Subject within the next lines, whichever comes first."""
+        first = self._lines[place][:_LONGEST_LINE]
+        if not (FROM.fullmatch(first) or OTHER_FIELD.fullmatch(first)):
             return False
-        below = (line[:_LONGEST_LINE] for line in self._lines[place + 1 : place + 9])
-        return sum(OTHER_FIELD.fullmatch(line) is not None for line in below) >= 2
+        block = [line[:_LONGEST_LINE] for line in self._lines[place : place + 9]]
+        others = sum(OTHER_FIELD.fullmatch(line) is not None for line in block)
+        return others >= 2 and any(FROM.fullmatch(line) for line in block)
 
     def _quote_follows(self, place: int) -> bool:
         after = self._next_line(place)
@@ -146,5 +151,11 @@ class _Cutter:
         return place
 
 
+def _names_one_on_a_date(words: str) -> bool:
+    return "@" in words and DATED.search(words) is not None
+
+
 def _tidy(lines: list[str]) -> str:
+    while lines and _RULE.fullmatch(lines[-1][:_LONGEST_LINE]):
+        lines = lines[:-1]
     return _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines)).strip("\n")

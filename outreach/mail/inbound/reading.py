@@ -142,11 +142,11 @@ def _passed_on(letter: _Letter) -> bool:
 def _own_words(letter: _Letter) -> Incoming | None:
     """A mail system's bounce in its own words, or in a report that lost its MIME structure."""
     notice, copy = notices.split(letter.words)
-    told = old_bounces.judge(letter.header, letter.subject, letter.words)
+    given_back = delivery.originals(letter.mail)
+    told = old_bounces.judge(letter.header, letter.subject, letter.words, gives_back=bool(given_back))
     if told is None:
         return None
     traces = Traces()
-    given_back = delivery.originals(letter.mail)
     groups = delivery.find_in_text(letter.words)
     if any("action" in one or "status" in one for one in groups):
         told = delivery.judge(groups, notice, given_back, traces)
@@ -189,11 +189,14 @@ def _readers(mail: Part) -> tuple[str, ...]:
 def _scrubbed(text: str, names: tuple[str, ...]) -> str:
     """One line of at most 500 characters; every address masked, and local parts of `names` where they stand alone."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text[: 2 * _MOST_RAW]).split())
-    if len(line) > _MOST_RAW:
-        line = line[:_MOST_RAW].rpartition(" ")[0]
-    line = addresses.scrub(line)
+    line = addresses.scrub(_cut(line, _MOST_RAW))
     for name in names[:10]:
         local = name.partition("@")[0]
         if len(local) >= _SHORTEST_LOCAL:
             line = re.sub(rf"(?<![\w.]){re.escape(local)}(?![\w.]*@)(?!\w)", addresses.DOT, line, flags=re.IGNORECASE)
-    return line[:_MOST_SHOWN].strip()
+    return _cut(line, _MOST_SHOWN)
+
+
+def _cut(line: str, most: int) -> str:
+    """At a space, so that no address loses the half by which it is known."""
+    return line if len(line) <= most else line[:most].rpartition(" ")[0]

@@ -25,12 +25,8 @@ _STATUS = {
     "5.4.4": Kind.HARD_BOUNCE,  # no such domain
     "5.4.310": Kind.HARD_BOUNCE,  # Exchange Online: no such domain
 }
-_BASICS = {
-    "521": Kind.HARD_BOUNCE,  # RFC 7504: takes no mail at all
-    "556": Kind.HARD_BOUNCE,
-    "541": Kind.BLOCKED,
-    "571": Kind.BLOCKED,
-}
+_NO_MAIL = frozenset({"521", "556"})  # RFC 7504: takes no mail at all
+_OURS = frozenset({"541", "571"})  # in no RFC, and a refusal of the sender wherever it is used
 
 
 def codes(text: str) -> list[str]:
@@ -51,6 +47,8 @@ def of_refusal(code: str, diagnostic: str) -> Kind:
     """HARD_BOUNCE, SOFT_BOUNCE or BLOCKED, of a mail that will not be tried again. `code`: RFC 3463 or empty."""
     said = plain(diagnostic)
     basic = _BASIC.search(diagnostic[:_MOST])
+    if basic and basic[1] in _OURS:
+        return Kind.BLOCKED
     first = code[:1] or (basic[1][0] if basic else "")
     if words.LISTED.search(said) or words.ABOUT_US.search(said):
         return Kind.BLOCKED
@@ -64,7 +62,8 @@ def of_refusal(code: str, diagnostic: str) -> Kind:
         return _doubted(_STATUS[code], said)
     if code.startswith("5.1."):
         return Kind.HARD_BOUNCE
-    return by_words(diagnostic) or _BASICS.get(basic[1] if basic else "", Kind.SOFT_BOUNCE)
+    takes_none = basic is not None and basic[1] in _NO_MAIL
+    return by_words(diagnostic) or (Kind.HARD_BOUNCE if takes_none else Kind.SOFT_BOUNCE)
 
 
 def by_words(text: str) -> Kind | None:
