@@ -23,7 +23,7 @@ READING = "reads what is personal, or checks the log; writes that it was done"
 POLICY = "policy: what people may agree to, how often they are written to, who may invite"
 REQUEST = "requests: what somebody asked for or told us"
 APPROVAL = "approvals: a second person's yes or no, and what only an officer may rule on"
-RECORD = "records that must be kept: exports, the register, witnesses"
+RECORD = "records that must be kept: exports, the register, witnesses, mails that came in"
 
 _STEPS = "any('identity', 'met', 'extend', 'refuse', 'carry-out', 'result')"
 
@@ -60,6 +60,8 @@ PRESSED = {
     "POST /compliance/approvals/<ref:approval>/approve": APPROVAL,
     "POST /compliance/approvals/<ref:approval>/decline": APPROVAL,
     "POST /compliance/unknown/<ref:group>": APPROVAL,
+    "POST /compliance/reports/<ref:report>/undo": APPROVAL,
+    "POST /compliance/reports/again": RECORD,
     "POST /invitations/<ref:inviter>/suspend": APPROVAL,
     "POST /invitations/<ref:inviter>/restore": APPROVAL,
     "POST /invitations/<ref:inviter>/appeals/<ref:appeal>": APPROVAL,
