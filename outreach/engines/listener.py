@@ -24,7 +24,7 @@ from outreach.hosts import LOOPBACK
 from outreach.mail.peer import Peer
 from outreach.mail.receiving import Conversation, Receiver
 from outreach.services.context import Context
-from outreach.services.intake.accept import UNKNOWN, Known, Refusal, may_accept, take_in
+from outreach.services.intake.accept import RELAY, UNKNOWN, Known, Refusal, may_accept, take_in
 
 MOST_CONNECTIONS = 60
 MOST_CONNECTIONS_A_PEER = 10
@@ -221,6 +221,8 @@ class _Handler:
             return _LATER
         if isinstance(found, Refusal):
             return self._refuse(server, found, _host(session.peer))
+        if not self._is_lmtp and envelope.known and RELAY in {found.door, envelope.known[0].door}:
+            return "452 4.5.3 Please bring the others apart"  # each is refused or kept by itself
         envelope.known.append(found)
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"

@@ -8,6 +8,7 @@ import binascii
 import email
 import html
 import re
+import smtplib
 from collections.abc import Iterator
 from dataclasses import replace
 from email import policy
@@ -20,13 +21,14 @@ from outreach.engines.listener import Listener
 from outreach.mail.relays import Router
 from outreach.pipeline.journal import WorkerJournal
 from outreach.pipeline.send import Worker
+from outreach.services import connections
 from outreach.services.context import Context
 from outreach.services.intake.process import process_mails
 from outreach.services.relaying.looking_after import look_after_relays
 from outreach.services.relaying.showing import correspondence
 from tests.acceptance.two_mailboxes import Sink, Writer
 from tests.factories import World
-from tests.services.connecting import connected
+from tests.services.connecting import connected, entries
 
 ALICE, BOB = "Alice.Berg+garden@inviters.example", "bob.de.wit@recipients.example"
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 300
@@ -151,6 +153,32 @@ def test_ten_mails_pass_and_neither_address_does(house: Context, world: World, s
     last = sink.newest(ALICE).get_body(("plain",))
     assert last is not None
     assert "meeting.ics" in str(last.get_content())
+
+
+def test_the_door_refuses_in_words_and_nothing_bounces(house: Context, world: World, sink: Sink) -> None:
+    alice, bob, carol = (world.member(f"{name}@x.example", name) for name in ("alice", "bob", "carol"))
+    refs = [connected(house, alice, other.person) for other in (bob, carol)]
+    to, also = (correspondence(house, alice.actor, ref).write_to for ref in refs)
+    vouched = b"Authentication-Results: in.localhost; dkim=pass header.d=x.example\r\n"
+    mail = b"From: alice@x.example\r\nSubject: Hi\r\n\r\nHello\r\n"
+    door = Listener(house, port=0)
+    door.start()
+    try:
+        with smtplib.SMTP("127.0.0.1", door.port) as client:
+            with pytest.raises(smtplib.SMTPDataError) as unproved:
+                client.sendmail("alice@x.example", [to], mail)
+            apart = client.sendmail("alice@x.example", [to, also], vouched + mail)
+            connections.end(house, bob.actor, refs[0])
+            with pytest.raises(smtplib.SMTPRecipientsRefused) as ended:
+                client.sendmail("alice@x.example", [to], vouched + mail)
+    finally:
+        door.stop()
+    assert (unproved.value.smtp_code, b"SPF or DKIM" in unproved.value.smtp_error) == (550, True)
+    assert {code for code, _ in apart.values()} == {452}
+    assert [(code, b"has ended" in words) for code, words in ended.value.recipients.values()] == [(550, True)]
+    assert process_mails(house) == 1
+    assert [entry.kind for entry in entries(house, "relay.taken", "relay.dropped")] == ["relay.dropped"]
+    assert list(sink.maildir("alice@x.example")) == []
 
 
 def _files(sink: Sink, address: str) -> list[email.message.EmailMessage]:

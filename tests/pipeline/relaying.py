@@ -16,7 +16,7 @@ from outreach.services.intake.process import process_mails
 from outreach.store.contacts import Person
 from outreach.store.schema.members import connection
 from outreach.store.schema.relaying import relay_address, relayed
-from tests.factories import World
+from tests.factories import MadeMember, World
 from tests.pipeline.conftest import Line
 from tests.services.connecting import connected
 
@@ -44,6 +44,13 @@ class Pair:
         self.line, self.ctx = line, line.ctx
         self.alice, self.bob = self.line.world.member(ALICE, "Alice Berg"), self.line.world.member(BOB, "Bob Lind")
         self.ref = connected(self.ctx, self.alice, self.bob.person)
+
+    @classmethod
+    def of(cls, line: Line, alice: MadeMember, ref: bytes) -> "Pair":
+        """Alice and somebody else, connected before."""
+        made = cls.__new__(cls)
+        made.line, made.ctx, made.alice, made.ref = line, line.ctx, alice, ref
+        return made
 
     def to(self, reader: Person) -> str:
         """The local part at which a person is reached."""

@@ -1,19 +1,19 @@
 """Mail between connected people, from the door to the hand-off: who may write, what goes, what waits, what ends."""
 
-import json
 import re
 
 import pytest
 from sqlalchemy import delete, select
 
-from outreach.domain.errors import ConflictError, NotFoundError, TokenError
+from outreach.domain.errors import NotFoundError
 from outreach.mail import dkim
 from outreach.mail.cleaning import Cleaned
 from outreach.mail.relayed import Letter, compose
 from outreach.services import connections
+from outreach.services.incoming import accept
 from outreach.services.intake.accept import Refusal
 from outreach.services.intake.process import process_mails
-from outreach.services.relaying import held, passing
+from outreach.services.relaying import passing
 from outreach.services.relaying.letting import WAITING_DAYS
 from outreach.services.relaying.looking_after import KEPT_DAYS, look_after_relays
 from outreach.services.relaying.showing import correspondence
@@ -28,22 +28,15 @@ from outreach.store.schema.relaying import relay_address, relayed
 from tests.mail.names import Table
 from tests.pipeline.conftest import Line
 from tests.pipeline.relaying import ALICE, BOB, Pair, address_of, letter, read, words
-from tests.services.connecting import connected, everything
+from tests.services.connecting import connected, everything, requested
 
+VERA = "vera@nowhere.example"
 HIDDEN = "Ask carol@third.example for them.\n"
 
 
 @pytest.fixture
 def pair(line: Line) -> Pair:
     return Pair(line)
-
-
-def token_in(pair: Pair) -> str:
-    """The token of the warning that goes out now."""
-    (warning,) = pair.sent()
-    found = re.search(r"/held-mail/([\w.-]+)", words(warning))
-    assert found is not None
-    return found[1]
 
 
 def logged(pair: Pair) -> str:
@@ -257,82 +250,6 @@ def test_words_lie_under_their_writers_key_alone(pair: Pair) -> None:
     assert pair.sent() == []
 
 
-def test_a_mail_that_seems_to_hold_an_address_waits_for_its_writer(pair: Pair) -> None:
-    pair.write(HIDDEN)
-    (warning,) = pair.sent()
-    assert warning.rcpt_to == ALICE
-    assert "c•••@t•••.example" in words(warning)
-    assert "carol" not in words(warning)
-    assert read(warning)["Auto-Submitted"] == "auto-generated"
-    (mine,) = correspondence(pair.ctx, pair.alice.actor, pair.ref).mine
-    assert (mine.state, mine.doubts[0].kind) == ("held", "address")
-    assert correspondence(pair.ctx, pair.bob.actor, pair.ref).mine == ()
-
-
-def test_its_writer_lets_it_go_by_the_link_while_it_is_fresh(pair: Pair) -> None:
-    pair.write(HIDDEN)
-    token = token_in(pair)
-    before = everything(pair.ctx)
-    view = held.view_held(pair.ctx, token)
-    assert (view.state, view.is_fresh, view.can_renew) == ("held", True, True)
-    assert everything(pair.ctx) == before
-    for _ in range(2):
-        assert held.send_held(pair.ctx, token).state == "sent"
-    (mail,) = pair.sent()
-    assert (mail.rcpt_to, "carol@third.example" in words(mail)) == (BOB, True)
-    with pytest.raises(ConflictError):
-        held.drop_held(pair.ctx, token)
-
-
-def test_an_old_link_only_drops_or_asks_for_a_fresh_one(pair: Pair) -> None:
-    pair.write(HIDDEN)
-    token = token_in(pair)
-    pair.line.pass_hours(0.6)
-    assert not held.view_held(pair.ctx, token).is_fresh
-    with pytest.raises(ConflictError):
-        held.send_held(pair.ctx, token)
-    assert pair.sent() == []
-    held.renew_link(pair.ctx, token)
-    held.renew_link(pair.ctx, token)  # one is on its way
-    fresh = token_in(pair)
-    assert held.view_held(pair.ctx, fresh).is_fresh
-    held.renew_link(pair.ctx, fresh)
-    token_in(pair)
-    held.renew_link(pair.ctx, fresh)
-    assert pair.sent() == []  # three in all
-    for _ in range(2):
-        assert held.drop_held(pair.ctx, token).state == "dropped"
-    with pytest.raises(ConflictError):
-        held.send_held(pair.ctx, fresh)
-    assert pair.rows()[0].words_box is None
-    with pytest.raises(TokenError):
-        held.view_held(pair.ctx, token[:-2] + "AA")
-
-
-def test_a_warning_not_sent_yet_is_not_sent_once_it_was_decided(pair: Pair) -> None:
-    pair.write(HIDDEN)
-    (mine,) = correspondence(pair.ctx, pair.alice.actor, pair.ref).mine
-    held.drop_own(pair.ctx, pair.alice.actor, mine.ref)
-    assert pair.sent() == []
-    assert [one.state for one in correspondence(pair.ctx, pair.alice.actor, pair.ref).mine] == ["dropped"]
-
-
-def test_a_held_mail_is_its_writers_alone_and_time_drops_it(pair: Pair) -> None:
-    pair.write(HIDDEN)
-    pair.write(HIDDEN)
-    first, second = correspondence(pair.ctx, pair.alice.actor, pair.ref).mine
-    for act in (held.send_own, held.drop_own):
-        with pytest.raises(NotFoundError):
-            act(pair.ctx, pair.bob.actor, first.ref)
-    held.send_own(pair.ctx, pair.alice.actor, first.ref)
-    assert [mail.rcpt_to for mail in pair.sent()].count(BOB) == 1
-    pair.line.pass_hours(24 * held.HELD_DAYS + 1)
-    look_after_relays(pair.ctx)
-    states = {one.ref: one.state for one in correspondence(pair.ctx, pair.alice.actor, pair.ref).mine}
-    assert states == {first.ref: "taken", second.ref: "dropped"}
-    assert {json.dumps(one) for one in pair.line.entries("relay.held")}
-
-
 def test_every_connection_has_two_addresses_and_no_two_are_alike(pair: Pair) -> None:
     other = connected(pair.ctx, pair.line.world.member(), pair.alice.person)
     with pair.ctx.db.reading() as conn:
@@ -369,3 +286,30 @@ def test_who_is_erased_leaves_no_words_behind(pair: Pair) -> None:
         destroy(conn, pair.ctx, now, person.id, Erased(now, person.ref, b"k" * 32, 0), reason="asked")
     assert {(row.words_box, row.origin_box, row.origin_key) for row in pair.rows()} == {(None, None, None)}
     assert pair.sent() == []
+
+
+def test_who_has_no_account_is_told_where_to_write_and_how_to_end(line: Line) -> None:
+    alice = line.world.member(ALICE, "Alice Berg")
+    vera = line.world.person(VERA)
+    ref = accept(line.ctx, alice.actor, requested(line.ctx, alice, vera), show_name=False, show_address=False)
+    pair = Pair.of(line, alice, ref)
+    (told,) = pair.sent()
+    to_alice, to_vera = pair.to(alice.person), pair.to(vera)
+    assert f"{to_alice}@in.localhost" in words(told)
+    assert pair.bring(letter(VERA, to_alice, "Hello\n"), to_alice, sender=VERA) is None
+    assert pair.bring(letter(ALICE, to_vera, "Welcome\n"), to_vera) is None
+    process_mails(pair.ctx)
+    came = {mail.rcpt_to: mail for mail in pair.sent()}
+    assert f"/me/connections/{ref.hex()}" in words(came[ALICE])
+    assert b"nowhere" not in came[ALICE].data
+    found = re.search(r"/connection/([\w.-]+)/end", words(came[VERA]))
+    assert found is not None
+    quoted = "".join(f"> {one}\n" for one in words(came[VERA]).splitlines())
+    answer = letter(VERA, to_alice, f"Yes.\n\n{quoted}")
+    assert pair.bring(answer, to_alice, sender=VERA) is None
+    process_mails(pair.ctx)
+    (back,) = pair.sent()
+    assert found[1] not in words(back)  # her link is not for Alice
+    connections.end_by_link(pair.ctx, found[1])
+    refused = pair.bring(letter(ALICE, to_vera, "Hello?\n"), to_vera)
+    assert refused is not None
