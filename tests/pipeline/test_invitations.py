@@ -105,8 +105,10 @@ def test_its_links_show_and_refuse_and_do_nothing_else(line: Line, alice: MadeMe
     urls = re.findall(r'href="([^"]*)"', html)
     base = f"{line.ctx.settings.public_url}/invitation/"
     assert re.findall(r"https?://[^\s>]*", text) == urls
-    assert [url.removeprefix(base).partition("/")[2] for url in urls] == ["", "decline", "never", "report"]
-    for url in urls:
+    assert [url.removeprefix(base).partition("/")[2] for url in urls[:4]] == ["", "decline", "never", "report"]
+    assert urls[4].startswith(f"{line.ctx.settings.public_url}/why/")
+    assert len(urls) == 5
+    for url in urls[:4]:
         token = url.removeprefix(base).partition("/")[0]
         assert purpose_of(token) == Purpose.INVITATION
         assert answers.view_invitation(line.ctx, token).ref == ref
@@ -259,7 +261,7 @@ def test_the_mail_of_a_connect_link_asks_with_its_own_link(line: Line, alice: Ma
     text, _ = parts(arrived(line))
     urls = re.findall(r"https?://[^\s>]*", text)
     purposes = [purpose_of(re.findall(r"[\w-]+\.[\w-]+\.[\w-]+", url)[-1]) for url in urls]
-    assert purposes == [Purpose.CONNECT, *[Purpose.INVITATION] * 3]
+    assert purposes == [Purpose.CONNECT, *[Purpose.INVITATION] * 3, Purpose.WHY]
     assert arrived(line)["List-Unsubscribe-Post"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from outreach.domain.actors import RECIPIENT
 from outreach.domain.consent import Event
 from outreach.domain.receipts import EVENTS
-from outreach.domain.tokens import purpose_of
+from outreach.domain.tokens import Purpose, purpose_of
 from outreach.services.consents import apply_event
 from outreach.services.receipts.checking import Verdict, check_receipt
 from outreach.services.receipts.links import token_of
@@ -73,7 +73,9 @@ def test_it_holds_the_receipt_and_no_link_that_opens_anything(line: Line, world:
     assert found.receipt is not None
     assert found.receipt.event == "confirmed"
     urls = re.findall(r"https?://[^\s>]+", text)
-    assert urls == [f"{line.ctx.settings.public_url}/receipts"]
+    check, why = urls
+    assert check == f"{line.ctx.settings.public_url}/receipts"
+    assert purpose_of(why.rpartition("/")[2]) == Purpose.WHY
     assert [url for url in urls if purpose_of(url.rpartition("/")[2])] == []
 
 
