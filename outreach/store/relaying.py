@@ -71,10 +71,11 @@ def reached_at(conn: Connection, connection_id: int, reader: int) -> str:
     return str(conn.execute(select(relay_address.c.local_part).where(mine)).scalar_one())
 
 
-def came_since(conn: Connection, address_id: int, since: int) -> int:
-    """How many mails came to an address."""
-    query = select(func.count()).select_from(relayed)
-    return int(conn.execute(query.where(relayed.c.address == address_id, relayed.c.received > since)).scalar_one())
+def came_since(conn: Connection, address_id: int, since: int) -> tuple[int, int]:
+    """How many mails came to an address, and their octets together."""
+    sums = select(func.count(), func.coalesce(func.sum(relayed.c.octets), 0))
+    row = conn.execute(sums.where(relayed.c.address == address_id, relayed.c.received > since)).one()
+    return int(row[0]), int(row[1])
 
 
 def add(conn: Connection, **values: Any) -> RelayedRow:

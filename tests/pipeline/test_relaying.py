@@ -169,6 +169,9 @@ def test_a_day_has_its_limit_and_the_next_one_its_own(pair: Pair, monkeypatch: p
     assert refused is not None
     assert "tomorrow" in refused.text
     pair.write("The other side has its own.\n", by=BOB)
+    monkeypatch.setattr(passing, "MOST_A_DAY", 50)
+    monkeypatch.setattr(passing, "MOST_OCTETS_A_DAY", 500)
+    assert pair.bring(letter(ALICE, to, "3\n"), to) == refused
     pair.line.pass_hours(24.1)
     pair.write("4\n")
     assert len(pair.rows()) == 4

@@ -32,6 +32,8 @@ from outreach.store.contacts import find_by_id
 
 MOST_A_DAY = 50
 """Mails one side may write in 24 hours."""
+MOST_OCTETS_A_DAY = 50_000_000
+"""Of all of them together; one mail may be larger, if it is the first."""
 
 MOST_HOPS = 50
 
@@ -77,7 +79,7 @@ def at_the_door(conn: Connection, now: int, local_part: str) -> str | None:
         return _UNKNOWN
     if row.ended is not None:
         return _ENDED
-    return _FULL if store.came_since(conn, row.id, now - _DAY) >= MOST_A_DAY else None
+    return _FULL if _is_full(conn, now, row) else None
 
 
 def sender_of(conn: Connection, local_part: str) -> int | None:
@@ -125,7 +127,7 @@ def pass_on(conn: Connection, ctx: Context, now: int, *, local_part: str, octets
     dropped = "ended" if row.ended is not None or person is None else ""
     if not dropped and automatic.says_so(header):
         dropped = "automatic"
-    if not dropped and store.came_since(conn, row.id, now - _DAY) >= MOST_A_DAY:
+    if not dropped and _is_full(conn, now, row):
         dropped = "too many"
     body: dict[str, Any] = {"connection": row.connection_ref.hex(), "octets": len(octets)}
     if dropped or person is None:
@@ -160,6 +162,11 @@ def pass_on(conn: Connection, ctx: Context, now: int, *, local_part: str, octets
         held.hold(conn, ctx, now, made, person)
     else:
         let_through(conn, ctx, now, made)
+
+
+def _is_full(conn: Connection, now: int, row: store.AddressRow) -> bool:
+    mails, octets = store.came_since(conn, row.id, now - _DAY)
+    return mails >= MOST_A_DAY or octets >= MOST_OCTETS_A_DAY
 
 
 def _went_round(header: Fields, mail_in: str) -> bool:
