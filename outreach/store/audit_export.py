@@ -14,7 +14,7 @@ from outreach.store.schema.transparency import publication, witnessed
 _LONGEST = 0xFFFF
 _TEXT = "topic.text-published"
 _ABOUT_CAMPAIGNS = ("campaign.created", "campaign.edited")
-_ABOUT_ALL = ("policy.cap-changed", "log.key-rotated")
+_ABOUT_ALL = ("policy.cap-changed", "policy.begun", "log.key-rotated")
 _SHOWN = ("title", "gets", "wording", "sender_name", "locale", "version", "kinds", "cap_n", "cap_window", "ratio_k")
 
 

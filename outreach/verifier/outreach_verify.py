@@ -27,6 +27,7 @@ from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ TILE, HASH = 256, 32
 SLACK = 3_600_000_000  # microseconds an entry may be dated before one that stands above it: slow transactions
 GRACE = 900_000_000  # microseconds within which mail decided before a change may still be handed off and recorded
 MANIFEST = "manifest.note"
+DECODE = json.JSONDecoder().raw_decode
 sha256 = hashlib.sha256
 Placed = Iterator[tuple[int, bytes]]
 
@@ -60,6 +62,14 @@ def entries_of(bundle: bytes) -> list[bytes]:
     if place != end:
         raise UnreadableError("an entry bundle ends in the middle of an entry")
     return found
+
+
+def parsed(text: str) -> Any:
+    """A JSON value and nothing after it. Raises ValueError."""
+    value, end = DECODE(text)
+    if end != len(text):
+        raise ValueError("more than a value")
+    return value
 
 
 def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
@@ -612,12 +622,17 @@ COMPLETE = {  # of what the entries of an export tell from the beginning, by wha
 
 @dataclass
 class Consent:
-    """One person and topic. `since`: of the state; `was`: the one before it; `promise`: n, seconds, since."""
+    """One person and topic. `since`: of the state; `was`: the one before it; `promise`, `own`: n, seconds, since;
+    `kinds`: those promised, "" for any; `is_soft`: on a purchase.
+    """
 
     state: str = "none"
     was: str = "none"
     since: int = 0
     promise: tuple[int, int, int] | None = None
+    own: tuple[int, int, int] | None = None
+    kinds: str = ""
+    is_soft: bool = False
 
 
 class Story:
@@ -630,7 +645,9 @@ class Story:
         self.messages: dict[str, str] = {}
         self.invitations: dict[str, str] = {}
         self.erased: set[str] = set()
-        self._texts: dict[str, tuple[int, int]] = {}
+        self._texts: dict[str, tuple[int, int, str]] = {}
+        self._soft_off: int | None = 0  # since when mail after a purchase is switched off; None while it is on
+        self._body = lru_cache(1000)(parsed)  # many say the same, word for word
         self.worded: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
         self._caps: dict[str, list[list[int]]] = {"total": DEFAULT_TOTAL, "promotional": []}
@@ -653,8 +670,8 @@ class Story:
         if not raw:
             return
         try:
-            entry = json.loads(raw)
-            body = json.loads(entry["body"])
+            entry = parsed(raw.decode())
+            body = self._body(entry["body"])
             at, contact, (family, _, event) = int(entry["at"]), entry["contact"], entry["kind"].partition(".")
             if not isinstance(body, dict):
                 raise TypeError
@@ -688,7 +705,11 @@ class Story:
             known.was, known.state, known.since = known.state, after, entry["at"]
         if event in {"confirmed", "imported", "soft"}:
             text = self._texts.get(str(body.get("text")))
-            known.promise = (*text, entry["at"]) if text else None
+            known.promise, known.kinds = ((*text[:2], entry["at"]), text[2]) if text else (None, "")
+            known.own = known.own if before in {"granted", "paused"} else None
+            known.is_soft = event == "soft"
+        elif event in {"limited", "unlimited"}:
+            known.own = (*body["own"], entry["at"]) if body.get("own") else None
 
     def _message(self, position: int, event: str, entry: dict[str, Any], _body: dict[str, Any]) -> None:
         ref, campaign = str(entry["message"]), entry["campaign"]
@@ -713,8 +734,15 @@ class Story:
             if "consents" in self._told and kind != "service" and held.state != "granted" and not is_late:
                 self._report.add("story", f"a mail of a campaign was sent while consent was {held.state}", position)
             sent = self._count(f"{contact} {topic}", at)
-            if held.promise and "promises" in self._told and at - held.promise[2] >= GRACE:
-                self._hold(position, sent, at, held.promise[:2], "the text agreed to promises")
+            promises = ((held.promise, "the text agreed to promises"), (held.own, "their own limit allows"))
+            for limit, who in promises if "promises" in self._told else ():
+                if limit and at - limit[2] >= GRACE:
+                    self._hold(position, sent, at, limit[:2], who)
+            is_settled = held.promise and at - held.promise[2] >= GRACE
+            if "promises" in self._told and is_settled and held.kinds and kind and kind not in held.kinds.split(","):
+                self._report.add("story", f"a mail of a kind ({kind}) the text agreed to does not name", position)
+            if held.is_soft and "caps" in self._told and self._soft_off is not None and at - self._soft_off >= GRACE:
+                self._report.add("story", "a mail stood on a purchase while policy allowed none", position)
         if kind == "service" or "caps" not in self._told:
             return
         scopes = ["total", *(["promotional"] if kind in {"promotional", "invitation"} else [])]
@@ -748,13 +776,15 @@ class Story:
 
     def _topic(self, _position: int, event: str, _entry: dict[str, Any], body: dict[str, Any]) -> None:
         if event == "text-published":
-            self._texts[str(body.get("text"))] = int(body["cap_n"]), int(body["cap_window"])
+            self._texts[str(body.get("text"))] = int(body["cap_n"]), int(body["cap_window"]), str(body.get("kinds", ""))
             self.worded[str(body.get("text"))] = str(body.get("sha256"))
 
     def _policy(self, _position: int, event: str, entry: dict[str, Any], body: dict[str, Any]) -> None:
         if event == "cap-changed":
             self._caps[body["scope"]] = body["caps"]
             self._capped_since = int(entry["at"])
+        elif event == "begun" and body.get("name") == "soft-opt-in":
+            self._soft_off = None if body["value"]["on"] else int(entry["at"])
 
     def _invitation(self, _position: int, event: str, entry: dict[str, Any], body: dict[str, Any]) -> None:
         ref = str(body.get("invitation"))

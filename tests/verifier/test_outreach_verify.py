@@ -165,14 +165,18 @@ def tell(*entries: Mapping[str, Any], what: str = "whole") -> list[str]:
 
 
 HOUR = 3_600_000_000
-TEXT = {"kind": "topic.text-published", "topic": "t", "body": {"text": "x", "cap_n": 1, "cap_window": 86_400}}
-YES = {
+TEXT: dict[str, Any] = {
+    "kind": "topic.text-published",
+    "topic": "t",
+    "body": {"text": "x", "cap_n": 1, "cap_window": 86_400},
+}
+YES: dict[str, Any] = {
     "kind": "consent.confirmed",
     "contact": "c",
     "topic": "t",
     "body": {"from": "none", "to": "granted", "text": "x"},
 }
-LETTER = {"kind": "campaign.created", "campaign": "k", "topic": "t", "body": {"kind": "informational"}}
+LETTER: dict[str, Any] = {"kind": "campaign.created", "campaign": "k", "topic": "t", "body": {"kind": "informational"}}
 
 
 def sent(message: str, at: int) -> dict[str, Any]:
@@ -184,6 +188,42 @@ def test_more_mail_than_was_promised_is_found() -> None:
     day = 24 * HOUR
     assert tell(TEXT, YES, LETTER, sent("m", start), sent("n", start + day)) == []
     assert "promises 1" in tell(TEXT, YES, LETTER, sent("m", start), sent("n", start + day - 1))[0]
+
+
+def test_more_mail_than_their_own_limit_allows_is_found_until_they_take_it_back() -> None:
+    often = {**TEXT, "body": {**TEXT["body"], "cap_n": 9}}
+    own: dict[str, Any] = {
+        "kind": "consent.limited",
+        "contact": "c",
+        "topic": "t",
+        "body": {"from": "granted", "to": "granted"},
+    }
+    lowered = {**own, "body": {**own["body"], "own": [1, 7200]}}
+    raised = {**own, "kind": "consent.unlimited", "body": {**own["body"], "own": None}, "at": 10**15 + 1}
+    again = {**YES, "body": {**YES["body"], "from": "granted"}, "at": 10**15 + 1}
+    mails = (sent("m", 10**15 + HOUR), sent("n", 10**15 + HOUR + 1))
+    assert "where their own limit allows 1" in tell(often, YES, LETTER, lowered, *mails)[0]
+    assert "their own limit" in tell(often, YES, LETTER, lowered, again, *mails)[0], "agreeing again keeps it"
+    assert tell(often, YES, LETTER, lowered, raised, *mails) == []
+
+
+def test_mail_of_a_kind_that_was_not_agreed_to_is_found() -> None:
+    named = {**TEXT, "body": {**TEXT["body"], "kinds": "informational"}}
+    offer = {**LETTER, "body": {"kind": "promotional"}}
+    assert tell(named, YES, LETTER, sent("m", 10**15 + HOUR)) == []
+    assert "kind (promotional)" in tell(named, YES, offer, sent("m", 10**15 + HOUR))[0]
+    assert tell(TEXT, YES, offer, sent("m", 10**15 + HOUR)) == [], "its entry did not say so then"
+
+
+def test_mail_on_a_purchase_is_found_where_policy_allowed_none() -> None:
+    soft = {**YES, "kind": "consent.soft"}
+    on: dict[str, Any] = {"kind": "policy.begun", "body": {"name": "soft-opt-in", "value": {"on": True, "months": 24}}}
+    off = {**on, "at": 10**15 + HOUR, "body": {**on["body"], "value": {"on": False, "months": 24}}}
+    assert tell(TEXT, on, soft, LETTER, sent("m", 10**15 + HOUR)) == []
+    assert tell(TEXT, on, soft, LETTER, off, sent("m", 10**15 + HOUR + 1)) == [], "it was on its way"
+    for story in ((TEXT, soft, LETTER), (TEXT, on, soft, LETTER, off)):
+        assert "stood on a purchase" in tell(*story, sent("m", 10**15 + 2 * HOUR))[0]
+    assert tell(TEXT, soft, LETTER, sent("m", 10**15 + HOUR), what="topic") == [], "it holds no policy"
 
 
 def test_more_mail_than_the_cap_allows_is_found() -> None:
