@@ -18,6 +18,7 @@ from outreach.mail.compose import dress
 from outreach.mail.content import Prepared, fill, prepare
 from outreach.mail.footer import Footer
 from outreach.services.context import Context
+from outreach.services.conversations.public_answers import answered_topics
 from outreach.services.outbox import queue_test
 from outreach.store import campaigns as rows
 from outreach.store.audit import Entry, record
@@ -209,6 +210,7 @@ def dead_footer(conn: Connection, one: Campaign, locale: str, code: str) -> Foot
         why_url="#why",
         stop_url="#stop",
         contact_reference="-".join((code[:4], code[4:8], code[8:])),
+        answers_url="#answers" if answered_topics(conn, [one.topic]) else "",
     )
 
 
