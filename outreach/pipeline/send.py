@@ -26,7 +26,7 @@ from outreach.pipeline.reap import reap_dead
 from outreach.pipeline.record import keep_evidence, record_outcomes
 from outreach.services.context import Context
 from outreach.services.controller import ready_for_real_mail
-from outreach.services.rights.restored import is_behind
+from outreach.services.rights.restored import is_behind, remember
 from outreach.store.messages import due_express, due_lanes, release_all
 
 log = structlog.get_logger()
@@ -42,6 +42,7 @@ _RETRY_SECONDS = 1.0
 _LAST_TRIES = 5
 _LONGEST_REST_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
+_REMEMBER_SECONDS = 60.0
 """How long a worker stays in a lane before it looks whether a lane before it has something due."""
 
 
@@ -75,7 +76,7 @@ class Worker:
         self._rest_seconds = 0.0
         self._lane = ""
         self._look_again = 0.0
-        self._asked = 0.0
+        self._asked = self._remembers = 0.0
         self._is_held_back = True
         self._has_warned = False
         self._is_unsure = False
@@ -180,6 +181,9 @@ class Worker:
 
     def _is_restored(self) -> bool:
         if not is_behind(self.ctx):
+            if time.monotonic() >= self._remembers:
+                remember(self.ctx)
+                self._remembers = time.monotonic() + _REMEMBER_SECONDS
             return False
         if not self._has_warned:
             log.critical("pipeline.restored", do="run `outreach store restored`; nothing is sent until then")

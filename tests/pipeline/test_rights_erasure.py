@@ -21,7 +21,7 @@ from outreach.services.context import Context
 from outreach.services.conversations import answering, handling
 from outreach.services.rights.claims import end_holds, list_holds, release_hold, reveal_hold
 from outreach.services.rights.erasures_file import every_erasure
-from outreach.services.rights.restored import is_behind, reapply
+from outreach.services.rights.restored import is_behind, reapply, remember
 from outreach.services.rights.room import ask, see_room
 from outreach.services.rights.rounds import look_after_rights
 from outreach.services.seal import checkpoint_file, seal
@@ -275,18 +275,24 @@ def test_a_restored_backup_erases_her_again_before_anything_is_sent(
     backup = _backup(ctx, database_url, request, tmp_path)
     house.erase(anna)
     erased_since = _count_of_people(ctx)
+    house.line.pass_hours(0.1)
+    away = ctx.settings.model_copy(update={"instance": tmp_path / "worker"})
+    away.instance.mkdir()
+    remember(replace(ctx, settings=away))
     restored = replace(ctx, db=Database(backup, clock_file=ctx.settings.clock_file))
     try:
         assert _count_of_people(restored) == erased_since + 1
         assert is_behind(restored)
         assert not is_behind(ctx)
+        assert is_behind(replace(restored, settings=away)), "a worker elsewhere remembers how large the log was"
+        assert not is_behind(replace(ctx, settings=away))
         house.ctx = restored
         bench = _line_over(house, restored)
         asks_for_link(restored, "bob@example.org")
         assert bench.rounds() == 0, "nothing is sent while the database is behind"
         done = reapply(restored)
         assert (done.erased, done.barred) == (1, 1)
-        assert not is_behind(restored)
+        assert not is_behind(restored) and not is_behind(replace(restored, settings=away))
         assert _count_of_people(restored) == erased_since
         again = reapply(restored)
         assert (again.erased, again.barred) == (0, 0)

@@ -1,10 +1,12 @@
 """After a restore from backup: people erased since are erased again, before anything is sent.
 
 A database that does not hold the newest checkpoint `instance/checkpoints.txt` keeps is older than it was: workers that
-see this send nothing until `reapply` ran. What it erases is told by `instance/erasures.txt`.
+see this send nothing until `reapply` ran. What it erases is told by `instance/erasures.txt`. A worker's machine has no
+such file: there the size of the log it saw last is remembered instead.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, select
 
@@ -21,6 +23,7 @@ from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.people import contact, contact_key, suppression
 
 _OVERLAP = 600_000_000
+_SETTLED = 60_000_000
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,20 @@ def is_behind(ctx: Context) -> bool:
         return False
     with ctx.db.reading() as conn:
         return audit_log.point_at(conn, size) is None and store.restored_up_to(conn) < size
+
+
+def remember(ctx: Context) -> None:
+    """On a machine without `checkpoints.txt`, keep how large the signed log was; for workers, every so often.
+
+    A minute old at least: whoever reconciles a restored database knows a checkpoint as large then.
+    """
+    if checkpoint_file(ctx).exists():
+        return
+    with ctx.db.reading() as conn:
+        point = audit_log.newest_point(conn, signed=True)
+        is_settled = point is not None and point.at <= ctx.db.now(conn) - _SETTLED
+    if point is not None and is_settled and point.size > _seen_size(ctx):
+        _seen_file(ctx).write_text(f"{point.size}\n")
 
 
 def reapply(ctx: Context) -> Reapplied:
@@ -105,9 +122,25 @@ def _bar_again(conn: Connection, now: int, gone: Erased) -> int:
 
 
 def _kept_size(ctx: Context) -> int:
-    """The size of the newest checkpoint in the file; 0 for none. One that is not ours is for `audit verify` to tell."""
+    """The size of the newest checkpoint in the file; 0 for none. One that is not ours is for `audit verify` to tell.
+
+    Without the file, the size that was remembered.
+    """
+    if not checkpoint_file(ctx).exists():
+        return _seen_size(ctx)
     try:
         kept, _ = newest_kept(checkpoint_file(ctx), LogKey(ctx.keyring))
     except AuditError:
         return 0
     return kept.size if kept is not None else 0
+
+
+def _seen_file(ctx: Context) -> Path:
+    return ctx.settings.instance / "seen-log.txt"
+
+
+def _seen_size(ctx: Context) -> int:
+    try:
+        return int(_seen_file(ctx).read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
