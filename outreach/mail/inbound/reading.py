@@ -18,6 +18,7 @@ from outreach.mail.inbound.incoming import Incoming, Kind
 from outreach.mail.inbound.mime import Part
 from outreach.mail.inbound.traces import Traces
 
+_TICKET = re.compile(r"(?<!\w)[0-9a-f]{56}(?!\w)", re.IGNORECASE)
 _SHORTEST_LOCAL = 3
 _MOST_RAW, _MOST_SHOWN = 1500, 500
 _MOST_SUBJECT = 500
@@ -187,14 +188,14 @@ def _readers(mail: Part) -> tuple[str, ...]:
 
 
 def _scrubbed(text: str, names: tuple[str, ...]) -> str:
-    """One line of at most 500 characters; every address masked, and local parts of `names` where they stand alone."""
+    """One line of at most 500 characters; tickets, local parts of `names` where they stand alone, addresses masked."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text[: 2 * _MOST_RAW]).split())
-    line = addresses.scrub(_cut(line, _MOST_RAW))
+    line = _TICKET.sub(addresses.DOT, _cut(line, _MOST_RAW))
     for name in names[:10]:
         local = name.partition("@")[0]
         if len(local) >= _SHORTEST_LOCAL:
             line = re.sub(rf"(?<![\w.]){re.escape(local)}(?![\w.]*@)(?!\w)", addresses.DOT, line, flags=re.IGNORECASE)
-    return _cut(line, _MOST_SHOWN)
+    return _cut(addresses.scrub(addresses.scrub(line)), _MOST_SHOWN)  # of a@b@c the first time leaves a half
 
 
 def _cut(line: str, most: int) -> str:

@@ -1,11 +1,14 @@
 """The corpus, read from its folder."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
 TICKET = "00112233445566778899aabbccddeeff0123456789abcdef01234567"
+ADDRESS = re.compile(r"@[\w-]+(?:\.[\w-]+)+")
+"""The domain of an address that is not masked."""
 NOW = 1_800_000_000_000_000
 
 
