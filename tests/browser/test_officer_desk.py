@@ -103,3 +103,16 @@ def test_anybody_reads_how_the_promises_are_kept_in_three_languages(chromium: Br
             assert "@" not in reader.page.inner_text("main")
             reader.look()
             assert reader.weight < 20_000
+
+
+def test_the_page_of_witnesses_says_what_is_published_and_leads_to_it(chromium: Browser, demo: Product) -> None:
+    with reading(chromium, demo.url) as reader:
+        sign_in(reader, demo)
+        reader.open("/compliance/witnesses")
+        assert reader.heading() == "Witnesses"
+        expect(reader.page.locator("main")).to_contain_text("entries, sealed")
+        expect(reader.page.locator("main")).to_contain_text("No witness yet")
+        reader.look()
+        reader.tab_through()
+        reader.follow("checkpoint")
+        expect(reader.page.locator("body")).to_contain_text("—")
