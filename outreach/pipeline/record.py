@@ -73,13 +73,18 @@ def _settled(outcome: Outcome, facts: Facts, now: int) -> Settled | None:
         case Result.FAILED:
             reason = "address" if outcome.bad_address else "refused" if outcome.code is not None else "unsendable"
             return Settled(outcome.message_id, "failed", reason, code=outcome.code)
-        case Result.UNKNOWN if facts.origin == "confirmation" and facts.attempts < _SENDABLE_ONCE_MORE:
+        case Result.UNKNOWN if _is_simply_asked(facts) and facts.attempts < _SENDABLE_ONCE_MORE:
             return None  # a confirmation is simply sent once more
         case Result.UNKNOWN:
             return Settled(outcome.message_id, "unknown", "no_reply", counted=facts.lease)
         case Result.DEFERRED if now - (facts.first_attempt or now) >= GIVE_UP_AFTER:
             return Settled(outcome.message_id, "failed", "gave_up", code=outcome.code)
     return None
+
+
+def _is_simply_asked(facts: Facts) -> bool:
+    """Whether it is a confirmation that no cap counts; one that belongs to a topic asks whether a consent goes on."""
+    return facts.origin == "confirmation" and facts.topic is None
 
 
 def _again(conn: Connection, now: int, outcome: Outcome, facts: Facts, worker: str, room: int | None) -> bool:

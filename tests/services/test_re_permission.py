@@ -10,7 +10,9 @@ from sqlalchemy import select, update
 
 from outreach.domain.policies import Name
 from outreach.domain.tokens import Purpose, purpose_of
+from outreach.mail.transport import Outcome, Result
 from outreach.pipeline.letters import write_letters
+from outreach.pipeline.record import record_outcomes
 from outreach.services.confirm import Client, decline, grant, view_confirmation
 from outreach.services.context import Context
 from outreach.services.expiry import expire
@@ -220,3 +222,15 @@ def test_nobody_is_asked_who_paused_or_agreed_to_no_offers(ctx: Context, world: 
     ending(world, state=state, kinds=kinds)
     switch(world)
     assert renew_consents(ctx) == 0
+
+
+def test_where_nobody_knows_whether_it_arrived_it_is_not_sent_again_for_a_cap_counts_it(
+    ctx: Context, world: World
+) -> None:
+    ending(world)
+    switch(world)
+    renew_consents(ctx)
+    claimed = claim_due(ctx, "bench")
+    lost = [Outcome(one, Result.UNKNOWN) for one in claimed.ids]
+    record_outcomes(ctx, "bench", claimed.facts, lost)
+    assert count(ctx, message, ASKED, message.c.state == "unknown") == 1

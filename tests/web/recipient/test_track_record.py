@@ -70,7 +70,7 @@ def test_the_page_says_what_was_promised_and_what_was_sent_and_stays_small(
     page = client.page("/sign-up/topic-1")
     assert "Promised: up to 2 mails a week. Sent: 0.8 on average in the same time, over the last 90 days." in page
     assert "The last mail, as an example: “Pruning roses”" in page
-    assert 'src="/sign-up/topic-1/last-mail"' in page
+    assert 'href="/sign-up/topic-1/last-mail" target="last-mail"' in page
     assert "Set-Cookie" not in client.get("/sign-up/topic-1").headers
     assert len(page.encode()) < 14_000
 
