@@ -1,9 +1,10 @@
-"""How the engine takes what came in at the doors: due requests in rounds, each failing alone. One way for every door.
+"""What came in at the public doors: one sealed row a request, taken by the engine in rounds, each failing alone.
 
-A door wrote one row whoever was named in it. Only here is it opened, and what it means is the batch's own business.
+A door writes one row whoever is named in it. What it means, once opened, is the batch's own business.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from outreach.services.context import Context
 from outreach.store import requests
+from outreach.store.boxes import seal, unseal
 from outreach.store.planning import take_planners_turn
 
 _BATCH = 50
@@ -39,6 +41,26 @@ class Batch(Protocol[Asked]):
     def take(self, asked: Asked) -> None:
         """Settle one request, or make it wait."""
         ...
+
+
+def leave_request(ctx: Context, *, door: str, network: str, payload: Mapping[str, Any]) -> None:
+    """Write the one row of a request, sealed under the doors' key until the engine took it, due at once."""
+    with ctx.db.transaction() as conn:
+        now = ctx.db.now(conn)
+        requests.put_request(
+            conn,
+            now,
+            door=door,
+            network=ctx.keyring.blind("network", network),
+            payload_box=seal(ctx.keyring.doors, json.dumps(dict(payload)).encode()),
+            not_before=now,
+        )
+
+
+def opened_request(ctx: Context, row: Row[Any]) -> dict[str, Any]:
+    """What was typed at a door."""
+    found: dict[str, Any] = json.loads(unseal(ctx.keyring.doors, row.payload_box))
+    return found
 
 
 def take_due(

@@ -4,7 +4,6 @@ The door writes one request row, whoever's address was typed; the engine looks, 
 for half an hour. So only who reads the mailbox learns whether there is an account.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ from outreach.domain.tokens import Purpose
 from outreach.services import outbox, passwords
 from outreach.services.budgets import Budgets
 from outreach.services.context import Context
-from outreach.services.doors import take_due
+from outreach.services.doors import leave_request, opened_request, take_due
 from outreach.services.public_text import read_house
 from outreach.services.sessions import MEMBERS, Client, begin_session, end_sessions
 from outreach.store import consents, invitees, requests, suppressions
 from outreach.store import members as store
 from outreach.store.audit import Entry, record
-from outreach.store.boxes import ContactKeys, seal, unseal
+from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import Person, find_by_address, find_by_id
 from outreach.store.newcomers import Newcomer, ensure_contacts
 from outreach.store.schema.organisation import controller, sender
@@ -78,16 +77,7 @@ def submit_start(ctx: Context, *, address: str, network: str, locale: str, back:
     """
     parsed = addresses.parse(address)
     payload = {"address": parsed.exact, "locale": locale, "back": back if _BACK.fullmatch(back) else ""}
-    with ctx.db.transaction() as conn:
-        now = ctx.db.now(conn)
-        requests.put_request(
-            conn,
-            now,
-            door=DOOR,
-            network=ctx.keyring.blind("network", network),
-            payload_box=seal(ctx.keyring.doors, json.dumps(payload).encode()),
-            not_before=now,
-        )
+    leave_request(ctx, door=DOOR, network=network, payload=payload)
 
 
 def process_member_requests(ctx: Context) -> int:
@@ -114,7 +104,7 @@ class _Batch:
         self.budgets = Budgets(conn, ctx, now)
 
     def open(self, row: Row[Any]) -> _Asked:
-        payload = json.loads(unseal(self.ctx.keyring.doors, row.payload_box))
+        payload = opened_request(self.ctx, row)
         address = addresses.parse(payload.pop("address"))
         blind = self.ctx.keyring.blind
         return _Asked(row, address, payload, (blind("address", address.exact), blind("mailbox", address.mailbox)))

@@ -1,6 +1,5 @@
 """Choosing, forgetting and changing a staff password. Every change ends the sessions that were open."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,13 +11,13 @@ from outreach.domain.errors import InvalidInputError, TokenExpiredError
 from outreach.domain.tokens import Purpose
 from outreach.services import passwords
 from outreach.services.context import Context
-from outreach.services.doors import take_due
+from outreach.services.doors import leave_request, opened_request, take_due
 from outreach.services.sessions import Client, Session, begin_session, end_sessions
 from outreach.services.staff import FORGOTTEN, HOUR, send_password_link
 from outreach.store import requests
 from outreach.store import staff as store
 from outreach.store.audit import Entry, record
-from outreach.store.boxes import ContactKeys, seal, unseal
+from outreach.store.boxes import ContactKeys
 
 DOOR = "staff-reset"
 _LINKS_A_DAY = 3
@@ -30,17 +29,7 @@ def forgot_password(ctx: Context, *, address: str, network: str) -> None:
     Raises InvalidInputError for what is no address, which tells nothing about anybody.
     """
     parsed = addresses.parse(address)
-    payload = json.dumps({"address": parsed.exact}).encode()
-    with ctx.db.transaction() as conn:
-        now = ctx.db.now(conn)
-        requests.put_request(
-            conn,
-            now,
-            door=DOOR,
-            network=ctx.keyring.blind("network", network),
-            payload_box=seal(ctx.keyring.doors, payload),
-            not_before=now,
-        )
+    leave_request(ctx, door=DOOR, network=network, payload={"address": parsed.exact})
 
 
 def process_staff_requests(ctx: Context) -> int:
@@ -65,7 +54,7 @@ class _Batch:
 
 
 def _answer(conn: Connection, ctx: Context, now: int, row: Row[Any]) -> None:
-    address = addresses.parse(json.loads(unseal(ctx.keyring.doors, row.payload_box))["address"])
+    address = addresses.parse(opened_request(ctx, row)["address"])
     member = store.by_address_key(conn, ctx.keyring.blind("address", address.exact))
     if member is not None and store.links_since(conn, member.id, now - 24 * HOUR) < _LINKS_A_DAY:
         send_password_link(conn, ctx, now, member, FORGOTTEN)

@@ -5,7 +5,6 @@ mailbox's budget; nobody else is written to. The log gains as many entries eithe
 nothing (promise 8).
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +17,11 @@ from outreach.domain.actors import VISITOR
 from outreach.domain.tokens import Purpose
 from outreach.services.budgets import Budgets
 from outreach.services.context import Context
-from outreach.services.doors import take_due
+from outreach.services.doors import leave_request, opened_request, take_due
 from outreach.services.rights.notices import mail_link
 from outreach.store import connections, consents, requests, suppressions
 from outreach.store import rights as store
 from outreach.store.audit import Entry, record
-from outreach.store.boxes import seal, unseal
 from outreach.store.contacts import Person, find_by_address, find_by_id
 
 DOOR = "rights"
@@ -38,16 +36,7 @@ def submit_ask(ctx: Context, *, address: str, network: str, leads: str = "rights
     Raises InvalidInputError for what is no address, which tells nothing about anybody.
     """
     parsed = addresses.parse(address)
-    with ctx.db.transaction() as conn:
-        now = ctx.db.now(conn)
-        requests.put_request(
-            conn,
-            now,
-            door=DOOR,
-            network=ctx.keyring.blind("network", network),
-            payload_box=seal(ctx.keyring.doors, json.dumps({"address": parsed.exact, "leads": leads}).encode()),
-            not_before=now,
-        )
+    leave_request(ctx, door=DOOR, network=network, payload={"address": parsed.exact, "leads": leads})
 
 
 def renew(ctx: Context, token: str, *, leads: str = "rights") -> None:
@@ -87,7 +76,7 @@ class _Batch:
         self.budgets = Budgets(conn, ctx, now)
 
     def open(self, row: Row[Any]) -> _Asked:
-        payload = json.loads(unseal(self.ctx.keyring.doors, row.payload_box))
+        payload = opened_request(self.ctx, row)
         return _Asked(row, addresses.parse(payload["address"]), payload.get("leads", "rights"))
 
     def lock(self, opened: Sequence[_Asked]) -> None:
