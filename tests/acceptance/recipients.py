@@ -130,7 +130,11 @@ class Crowd:
         labels = [f'for="topic-{place}"><b>' for place in range(1, len(offered) + 1)]
         read = [page.text.partition(label)[2].partition("<")[0] for label in labels]
         wanted = [ref for ref, title in zip(offered, read, strict=True) if len(offered) == 1 or title in titles]
-        return self.browser(person).send(page, form, _named(form, "yes"), topics=wanted, **more)
+        answered = self.browser(person).send(page, form, _named(form, "yes"), topics=wanted, **more)
+        if 'id="human"' not in answered.text or "human" in more:
+            return answered
+        form = answered.form_with("answer", "topics")  # a scanner was at the mail before: tick the box, press again
+        return self.browser(person).send(answered, form, _named(form, "yes"), topics=wanted, human="yes")
 
     def _press_again(self, person: Person, link: str, done: Page) -> None:
         again = self.browser(person).get(link)

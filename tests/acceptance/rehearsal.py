@@ -107,7 +107,7 @@ class Rehearsal:
         return [(person, first[person.to]) for person in wanted if person.to in first]
 
     def _people_answer(self) -> None:
-        """The last hand-offs are more than ten seconds ago, so nobody is taken for a program."""
+        """A scanner was at every mail, so whoever says yes ticks a box besides; whoever says no is asked nothing."""
         self.product.move_clock(MINUTE)
         self.crowd.press(self._letters(self.crowd.people))
 
