@@ -17,6 +17,7 @@ from outreach.domain.actors import CONSOLE, Actor, Role
 from outreach.domain.campaign import Segment
 from outreach.domain.policies import Name, of_caps
 from outreach.domain.tokens import Purpose
+from outreach.engines import postmasters
 from outreach.engines.fiction import (
     CAMPAIGNS,
     DRAFT,
@@ -106,6 +107,7 @@ class Demonstration:
             by_day.setdefault(person.joined_days_ago, []).append(person)
         acts: dict[int, list[Callable[[], None]]] = {
             2: [self._record_desk_acts],
+            4: [lambda: postmasters.report(self.ctx)],
             _DAYS - 2: [self._import_people],
         }
         for day in range(_DAYS - 1, -1, -1):
