@@ -3,12 +3,12 @@
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from werkzeug.exceptions import HTTPException
 
-from outreach.domain.errors import ConflictError, NotAllowedError, NotFoundError, TokenError, TokenExpiredError
+from outreach.domain.errors import ConflictError, NotAllowedError, NotFoundError, TokenExpiredError
 from outreach.services.members import SuspendedError
 from outreach.services.public_text import see_house
 from outreach.web.auth import MEMBER, present_session
+from outreach.web.faults import expect_faults
 from outreach.web.home import context
 from outreach.web.language import present_language, speak_as_asked, speak_to
 
@@ -34,16 +34,13 @@ def lost(title: str, text: str, status: int) -> ResponseReturnValue:
     return render_template("member/lost.html", title=title, text=text), status
 
 
+expect_faults(blueprint, lost)
+
+
 @blueprint.errorhandler(TokenExpiredError)
 def _expired(_error: TokenExpiredError) -> ResponseReturnValue:
     text = gettext("Such a link works once, for half an hour. Nothing was changed. Ask for a fresh one.")
     return lost(gettext("This link is past its time"), text, 410)
-
-
-@blueprint.errorhandler(TokenError)
-def _foreign(_error: TokenError) -> ResponseReturnValue:
-    text = gettext("It is not one of ours, or a part of it got lost. Nothing was changed. Copy the whole link.")
-    return lost(gettext("This link is not complete"), text, 404)
 
 
 @blueprint.errorhandler(NotFoundError)
@@ -65,14 +62,3 @@ def _refused(_error: NotAllowedError) -> ResponseReturnValue:
 def _changed(_error: ConflictError) -> ResponseReturnValue:
     text = gettext("What you wanted to do is no longer possible, or was done already. Nothing was changed.")
     return lost(gettext("Things have changed meanwhile"), text, 409)
-
-
-@blueprint.errorhandler(HTTPException)
-def _http(error: HTTPException) -> ResponseReturnValue | HTTPException:
-    if error.code == 429:
-        text = gettext("Too many requests came from your network. Nothing was lost; wait a minute and try again.")
-        return lost(gettext("A little slower, please"), text, 429)
-    if error.code == 400:
-        text = gettext("Nothing was changed. Open the page again and use its buttons.")
-        return lost(gettext("This request could not be read"), text, 400)
-    return error

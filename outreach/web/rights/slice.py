@@ -3,12 +3,12 @@
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from werkzeug.exceptions import HTTPException
 
-from outreach.domain.errors import NotFoundError, TokenError, TokenExpiredError
+from outreach.domain.errors import NotFoundError, TokenExpiredError
 from outreach.domain.tokens import TokenCompromisedError
 from outreach.services.public_text import see_house
 from outreach.services.rights.erasure import WorksHereError
+from outreach.web.faults import expect_faults
 from outreach.web.home import context
 from outreach.web.language import present_language, speak_as_asked
 
@@ -26,6 +26,9 @@ def lost(title: str, text: str, status: int, *, token: str | None = None) -> Res
     return render_template("rights/lost.html", title=title, text=text, token=token), status
 
 
+expect_faults(blueprint, lost)
+
+
 @blueprint.errorhandler(TokenExpiredError)
 def _expired(_error: TokenExpiredError) -> ResponseReturnValue:
     text = gettext("Such a link works for half an hour. Nothing was changed.")
@@ -38,12 +41,6 @@ def _compromised(_error: TokenCompromisedError) -> ResponseReturnValue:
     return lost(gettext("This link can no longer be trusted"), text, 410)
 
 
-@blueprint.errorhandler(TokenError)
-def _foreign(_error: TokenError) -> ResponseReturnValue:
-    text = gettext("It is not one of ours, or a part of it got lost. Nothing was changed. Copy the whole link.")
-    return lost(gettext("This link is not complete"), text, 404)
-
-
 @blueprint.errorhandler(NotFoundError)
 def _missing(_error: NotFoundError) -> ResponseReturnValue:
     text = gettext("An answer is kept for thirty days. Ask again, and it is made anew.")
@@ -54,14 +51,3 @@ def _missing(_error: NotFoundError) -> ResponseReturnValue:
 def _works_here(_error: WorksHereError) -> ResponseReturnValue:
     text = gettext("You work here, and the log must be able to explain what staff did. Speak to your administrator.")
     return lost(gettext("Nothing was erased"), text, 409)
-
-
-@blueprint.errorhandler(HTTPException)
-def _http(error: HTTPException) -> ResponseReturnValue | HTTPException:
-    if error.code == 429:
-        text = gettext("Too many requests came from your network. Nothing was lost; wait a minute and try again.")
-        return lost(gettext("A little slower, please"), text, 429)
-    if error.code == 400:
-        text = gettext("Nothing was changed. Open the page again and use its buttons.")
-        return lost(gettext("This request could not be read"), text, 400)
-    return error
