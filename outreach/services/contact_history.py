@@ -19,10 +19,10 @@ from outreach.services.bars import BarView, bars_on
 from outreach.services.contact_invitations import PersonToPerson, person_to_person
 from outreach.services.context import Context
 from outreach.services.intake.reports import ReportView, reports_of
+from outreach.store import told
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.campaigns import campaign, message
-from outreach.store.schema.consents import consent, consent_event, consent_text, topic
 from outreach.store.schema.people import contact, contact_key, mailbox
 
 MESSAGES = 100
@@ -181,14 +181,7 @@ def _history(conn: Connection, row: Row[Any], keys: ContactKeys | None) -> Conta
 
 def events_of(conn: Connection, keys: ContactKeys | None, contact_id: int) -> Iterator[EventView]:
     """A person's consent events, oldest first; with their evidence where `keys` may open it."""
-    query = (
-        select(consent_event, topic.c.ref.label("topic_ref"), topic.c.name, *_TEXT)
-        .join(topic, topic.c.id == consent_event.c.topic)
-        .outerjoin(consent_text, consent_text.c.id == consent_event.c.text)
-        .where(consent_event.c.contact == contact_id)
-        .order_by(consent_event.c.id)
-    )
-    for row in conn.execute(query):
+    for row in conn.execute(told.events_of(contact_id)):
         yield EventView(
             ref=row.ref,
             at=row.at,
@@ -225,22 +218,6 @@ def presentable(said: str) -> str:
     return addresses.scrub(_LINK.sub(r"\1…", said))
 
 
-_TEXT = (
-    consent_text.c.ref.label("text_ref"),
-    consent_text.c.title,
-    consent_text.c.locale.label("text_locale"),
-    consent_text.c.version,
-    consent_text.c.wording,
-    consent_text.c.sender_name,
-    consent_text.c.kinds.label("text_kinds"),
-    consent_text.c.cap_n.label("text_n"),
-    consent_text.c.cap_window.label("text_window"),
-    consent_text.c.ratio_k.label("text_ratio"),
-    consent_text.c.sha256,
-    consent_text.c.published,
-)
-
-
 def _text(row: Row[Any]) -> TextView | None:
     if row.text_ref is None:
         return None
@@ -260,14 +237,7 @@ def _text(row: Row[Any]) -> TextView | None:
 
 
 def _consents(conn: Connection, contact_id: int) -> Iterator[ConsentView]:
-    query = (
-        select(consent, topic.c.ref.label("topic_ref"), topic.c.name, *_TEXT)
-        .join(topic, topic.c.id == consent.c.topic)
-        .outerjoin(consent_text, consent_text.c.id == consent.c.text)
-        .where(consent.c.contact == contact_id)
-        .order_by(topic.c.name)
-    )
-    for row in conn.execute(query):
+    for row in conn.execute(told.consents_of(contact_id)):
         yield ConsentView(
             topic=row.topic_ref,
             topic_name=row.name,

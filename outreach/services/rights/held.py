@@ -12,12 +12,12 @@ from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
-from outreach.store import inbound
+from outreach.store import inbound, told
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import attempt, campaign, message
 from outreach.store.schema.campaigns import content as contents
-from outreach.store.schema.consents import confirmation, confirmation_topic, consent, consent_event, consent_text, topic
+from outreach.store.schema.consents import confirmation, confirmation_topic, topic
 from outreach.store.schema.observations import observation
 from outreach.store.schema.people import contact, mailbox, suppression
 
@@ -106,12 +106,6 @@ def you_of(conn: Connection, keys: ContactKeys, contact_id: int) -> Facts:
 
 def consents_of(conn: Connection, contact_id: int) -> list[Facts]:
     """Where the person stands with each topic, and the words they agreed to."""
-    query = (
-        select(consent, topic.c.name, topic.c.purpose, topic.c.retention_days, *_TEXT)
-        .join(topic, topic.c.id == consent.c.topic)
-        .outerjoin(consent_text, consent_text.c.id == consent.c.text)
-        .where(consent.c.contact == contact_id)
-    )
     return [
         {
             "topic": row.name,
@@ -125,18 +119,12 @@ def consents_of(conn: Connection, contact_id: int) -> list[Facts]:
             "kept_days_after_it_ends": row.retention_days,
             "text": _text(row),
         }
-        for row in conn.execute(query.order_by(topic.c.name))
+        for row in conn.execute(told.consents_of(contact_id))
     ]
 
 
 def events_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]:
     """What happened to the consents, with the evidence that is kept of it, oldest first."""
-    query = (
-        select(consent_event, topic.c.name, *_TEXT)
-        .join(topic, topic.c.id == consent_event.c.topic)
-        .outerjoin(consent_text, consent_text.c.id == consent_event.c.text)
-        .where(consent_event.c.contact == contact_id)
-    )
     return [
         {
             "at": row.at,
@@ -147,7 +135,7 @@ def events_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Fact
             "text": _text(row),
             "evidence": plain(keys.facts(contact_id, row.evidence_box)),
         }
-        for row in conn.execute(query.order_by(consent_event.c.id))
+        for row in conn.execute(told.events_of(contact_id))
     ]
 
 
@@ -188,8 +176,8 @@ def messages_of(conn: Connection, contact_id: int) -> list[Facts]:
     tries: dict[int, list[Facts]] = {}
     query = select(attempt).join(message, message.c.id == attempt.c.message).where(*_mine(contact_id))
     for one in conn.execute(query.order_by(attempt.c.id)):
-        told = {"at": one.at, "outcome": one.outcome, "answer": addresses.scrub(one.reply or "")}
-        tries.setdefault(one.message, []).append(told)
+        tried = {"at": one.at, "outcome": one.outcome, "answer": addresses.scrub(one.reply or "")}
+        tries.setdefault(one.message, []).append(tried)
     mails = (
         select(message, campaign.c.name, contents.c.subject)
         .outerjoin(campaign, campaign.c.id == message.c.campaign)
@@ -287,22 +275,6 @@ def _reason(body: str) -> str:
 
 def _cap(n: int | None, window: int | None) -> Facts | None:
     return None if n is None else {"mails": n, "in_seconds": window}
-
-
-_TEXT = (
-    consent_text.c.title,
-    consent_text.c.locale.label("text_locale"),
-    consent_text.c.version,
-    consent_text.c.gets,
-    consent_text.c.wording,
-    consent_text.c.sender_name,
-    consent_text.c.kinds.label("text_kinds"),
-    consent_text.c.cap_n.label("text_n"),
-    consent_text.c.cap_window.label("text_window"),
-    consent_text.c.ratio_k.label("text_ratio"),
-    consent_text.c.sha256,
-    consent_text.c.published,
-)
 
 
 def _text(row: Row[Any]) -> Facts | None:
