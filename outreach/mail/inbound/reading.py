@@ -19,6 +19,7 @@ from outreach.mail.inbound.mime import Part
 from outreach.mail.inbound.traces import Traces
 
 _TICKET = re.compile(r"(?<!\w)[0-9a-f]{56}(?!\w)", re.IGNORECASE)
+_HALF = re.compile(r"@[\w-]+(?:\.[\w-]+)+")  # what masking leaves of a@b@c
 _SHORTEST_LOCAL = 3
 _MOST_RAW, _MOST_SHOWN = 1500, 500
 _MOST_SUBJECT = 500
@@ -195,7 +196,7 @@ def _scrubbed(text: str, names: tuple[str, ...]) -> str:
         local = name.partition("@")[0]
         if len(local) >= _SHORTEST_LOCAL:
             line = re.sub(rf"(?<![\w.]){re.escape(local)}(?![\w.]*@)(?!\w)", addresses.DOT, line, flags=re.IGNORECASE)
-    return _cut(addresses.scrub(addresses.scrub(line)), _MOST_SHOWN)  # of a@b@c the first time leaves a half
+    return _cut(_HALF.sub(f"@{addresses.DOT}", addresses.scrub(line)), _MOST_SHOWN)
 
 
 def _cut(line: str, most: int) -> str:
