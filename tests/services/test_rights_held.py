@@ -15,6 +15,7 @@ from tests.services.people import ALICE
 
 # Tables with a column about a person, and the part that tells of it. A new table joins on purpose.
 TOLD = {
+    "address_move": "address_changes",
     "appeal": "appeals",
     "audit_entry": "log",
     "confirmation": "questions",
