@@ -19,11 +19,15 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Product:
-    """Where it answers, and its instance folder. `printed`: the file that takes what it says on its terminal."""
+    """Where it answers, and its instance folder. `printed`: the file that takes what it says on its terminal.
+
+    `mail_port`: where mail comes in.
+    """
 
     url: str
     instance: Path
     printed: Path
+    mail_port: int
 
     @property
     def sign_in(self) -> tuple[str, str]:
@@ -55,15 +59,15 @@ class Product:
 def running(folder: Path, word: str) -> Iterator[Product]:
     """`python -m outreach <word>` over a fresh instance in `folder`."""
     folder.mkdir(parents=True)
-    port = free_port()
-    product = Product(f"http://127.0.0.1:{port}", folder / "instance", folder / "printed.txt")
+    port, mail_port = free_port(), free_port()
+    product = Product(f"http://127.0.0.1:{port}", folder / "instance", folder / "printed.txt", mail_port)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OUTREACH_")}
     environment = kept | {
         "OUTREACH_INSTANCE": str(product.instance),
         "OUTREACH_LISTEN_PORT": str(port),
         "OUTREACH_PUBLIC_URL": product.url,
         "OUTREACH_DEMO_SMTP_PORT": str(free_port()),
-        "OUTREACH_INBOUND_PORT": str(free_port()),
+        "OUTREACH_INBOUND_PORT": str(mail_port),
         "OUTREACH_SIGN_UP_SECONDS": "0",  # a test types and knocks faster than people do
         "OUTREACH_HTTP_LIMIT": "100000/minute",
         "OUTREACH_SIGN_IN_LIMIT": "1000/minute",

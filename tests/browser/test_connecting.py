@@ -2,12 +2,14 @@
 
 import re
 import secrets
+import smtplib
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.acceptance.hostile_site import hostile_site
+from tests.acceptance.postman import wait_for
 from tests.browser.desk import sign_in_member
 from tests.browser.inbox import links, look_of, open_newest_letter
 from tests.browser.product import Product
@@ -150,3 +152,38 @@ def _confirm(reader: Reader) -> None:
     if reader.page.locator("#human").count():
         reader.page.locator("#human").check()
         _press_main(reader)
+
+
+def test_a_mail_that_seems_to_hold_an_address_waits_for_its_writer(
+    chromium: Browser, demo: Product, elsa: Reader
+) -> None:
+    elsa.open("/me/connections")
+    elsa.follow("Bram de Wit")
+    page, (address, _) = elsa.page.url, demo.member_sign_in
+    to = elsa.page.locator("input[readonly]").input_value()
+    assert elsa.page.get_by_role("textbox", name="Write to them").input_value() == to
+    told = f"Authentication-Results: in.localhost; dkim=pass header.d={address.rpartition('@')[2]}\r\n"
+    mail = f"{told}From: {address}\r\nTo: {to}\r\nSubject: Seeds\r\n\r\nAsk carol@third.example for them.\r\n"
+    with smtplib.SMTP("127.0.0.1", demo.mail_port) as client:
+        client.sendmail(address, [to], mail)
+
+    def waits() -> bool:
+        elsa.open(page)
+        return elsa.page.get_by_role("button", name="Drop it").count() == 1
+
+    wait_for("the mail to wait", waits)
+    assert "carol" not in elsa.page.content()
+    elsa.look()
+    with reading(chromium, demo.url, scripts=False) as reader:
+        open_newest_letter(reader, "Your mail waits")
+        link = links(reader)["held-mail"]
+        for locale in ("sv", "nl", "en"):
+            reader.open(f"{link}?lang={locale}")
+            reader.look()
+            assert reader.weight < 20_000
+        reader.press("Drop it")
+        assert "dropped" in reader.heading()
+        reader.look()
+    elsa.open(page)
+    assert elsa.page.get_by_role("button", name="Drop it").count() == 0
+    elsa.look()
