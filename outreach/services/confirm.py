@@ -4,8 +4,8 @@ Evidence as in BGH I ZR 164/09: the verbatim text and version, locale, form, box
 confirmation, the mail that asked, the token's id and the act.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -60,33 +60,44 @@ class ConfirmationView:
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """What the press did. `is_again`: answered before; `needs_step`: nothing happened yet, ask one step more."""
+    """What the press did. `is_again`: answered before; `needs_step`: nothing happened yet, ask one step more; `at`:
+    when it was confirmed.
+    """
 
     view: ConfirmationView
     is_again: bool = False
     needs_step: bool = False
+    at: int = 0
 
 
 def view_confirmation(ctx: Context, token: str) -> ConfirmationView:
     """What a confirmation link asks. Changes nothing. Raises TokenError, or TokenExpiredError after 7 days."""
-    with ctx.db.reading() as conn:
+    with ctx.db.looking() as conn:
         now = ctx.db.now(conn)
         read = ctx.tokens.read(Purpose.CONFIRM, token, now)
-        return _view(conn, ctx, _question(conn, read, now))
+        return _view(conn, now, ContactKeys(ctx.keyring, conn), _question(conn, read, now))
 
 
 def grant(
-    ctx: Context, token: str, topics: Collection[bytes], client: Client, *, button: str, is_human: bool = False
+    ctx: Context,
+    token: str,
+    topics: Collection[bytes],
+    client: Client,
+    *,
+    button: str | Callable[[ConfirmationView], str],
+    is_human: bool = False,
 ) -> Answered:
     """Yes to `topics` (refs whose box was ticked, or the one asked about), no to the rest of the question.
 
-    `button`: the words on it. Raises InvalidInputError when nothing was ticked, TokenError and TokenExpiredError.
+    `button`: the words on it, or what makes them of the question. Raises InvalidInputError when nothing was ticked,
+    TokenError and TokenExpiredError.
     """
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         read = ctx.tokens.read(Purpose.CONFIRM, token, now)
         question = _question(conn, read, now, lock=True)
-        view = _view(conn, ctx, question)
+        keys = ContactKeys(ctx.keyring, conn)
+        view = _view(conn, now, keys, question)
         if view.answer:
             return Answered(view=view, is_again=True)
         yes = [topic for topic in view.topics if topic.ref in topics]
@@ -95,14 +106,15 @@ def grant(
         mail = requests.last_mail(conn, question.id, question.contact)
         if not is_human and looks_like_one(conn, now, question.ref, _handed_off(mail, now)):
             return Answered(view=view, needs_step=True)
-        evidence = _evidence(conn, ctx, question, read, mail, client) | {"act": f"pressed “{button}”"}
+        pressed = button if isinstance(button, str) else button(view)
+        evidence = _evidence(keys, question, read, mail, client) | {"act": f"pressed “{pressed}”"}
         changes = [_yes(question, topic, evidence, mail, ticked=len(view.topics) > 1) for topic in yes]
         changes += [_no(question, topic, mail) for topic in view.topics if topic not in yes]
-        apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
+        apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes, keys=keys)
         requests.mark_granted(conn, question.id, [topic.topic for topic in yes])
         suppressions.lift_by_owner(conn, now, consents.bar_keys(conn, question.contact))
         _close(conn, now, question, "confirmed", yes)
-        return Answered(view=_view(conn, ctx, _again(conn, question)))
+        return Answered(view=replace(view, answer="confirmed", granted=tuple(yes)), at=now)
 
 
 def decline(ctx: Context, token: str) -> Answered:
@@ -153,7 +165,8 @@ def _refuse(ctx: Context, token: str, answer: str) -> Answered:
         now = ctx.db.now(conn)
         read = ctx.tokens.read(Purpose.CONFIRM, token, now)
         question = _question(conn, read, now, lock=True)
-        view = _view(conn, ctx, question)
+        keys = ContactKeys(ctx.keyring, conn)
+        view = _view(conn, now, keys, question)
         if not view.answer:
             close_declined(conn, ctx, now, question)
         if answer == "never" and view.answer != "never":
@@ -183,13 +196,7 @@ def _question(conn: Connection, read: Token, now: int, *, lock: bool = False) ->
     return found
 
 
-def _again(conn: Connection, question: Row[Any]) -> Row[Any]:
-    fresh = requests.confirmation_by_id(conn, question.id)
-    assert fresh is not None  # noqa: S101  locked by this transaction
-    return fresh
-
-
-def _view(conn: Connection, ctx: Context, question: Row[Any]) -> ConfirmationView:
+def _view(conn: Connection, now: int, keys: ContactKeys, question: Row[Any]) -> ConfirmationView:
     asked = requests.asked_topics(conn, question.id)
     topics = consents.topics(conn, asked)
     texts = consents.texts(conn, (row.text for row in asked.values()))
@@ -197,7 +204,7 @@ def _view(conn: Connection, ctx: Context, question: Row[Any]) -> ConfirmationVie
     person = conn.execute(
         select(contact.c.address_box, contact.c.timezone).where(contact.c.id == question.contact)
     ).one()
-    exact = ContactKeys(ctx.keyring, conn).text(question.contact, person.address_box)
+    exact = keys.text(question.contact, person.address_box)
     return ConfirmationView(
         house=read_house(conn),
         locale=question.locale,
@@ -205,7 +212,7 @@ def _view(conn: Connection, ctx: Context, question: Row[Any]) -> ConfirmationVie
         requested=question.requested,
         topics=tuple(promises.values()),
         masked=addresses.mask(exact) if exact else "",
-        ceiling=consents.total_ceiling(conn, ctx.db.now(conn)),
+        ceiling=consents.total_ceiling(conn, now),
         about=question.about,
         ends=question.expires,
         answer=question.answer or "",
@@ -214,9 +221,9 @@ def _view(conn: Connection, ctx: Context, question: Row[Any]) -> ConfirmationVie
 
 
 def _evidence(
-    conn: Connection, ctx: Context, question: Row[Any], read: Token, mail: Row[Any] | None, client: Client
+    keys: ContactKeys, question: Row[Any], read: Token, mail: Row[Any] | None, client: Client
 ) -> dict[str, Any]:
-    requested = ContactKeys(ctx.keyring, conn).facts(question.contact, question.evidence_box)
+    requested = keys.facts(question.contact, question.evidence_box)
     return {
         **requested,
         "locale": question.locale,

@@ -83,7 +83,7 @@ def read_house(conn: Connection) -> House:
 
 def see_house(ctx: Context) -> House:
     """`read_house` for a page's head."""
-    with ctx.db.reading() as conn:
+    with ctx.db.looking() as conn:
         return read_house(conn)
 
 

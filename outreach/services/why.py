@@ -127,7 +127,7 @@ def explain(ctx: Context, token: str) -> Explanation:
     """Why the mail of this link came, or was withheld. Changes nothing. Raises TokenError, NotFoundError when it is no
     longer held.
     """
-    with ctx.db.reading() as conn:
+    with ctx.db.looking() as conn:
         now = ctx.db.now(conn)
         read = ctx.tokens.read(Purpose.WHY, token, now)
         mail = find_mail(conn, read.ref)
@@ -138,7 +138,7 @@ def explain(ctx: Context, token: str) -> Explanation:
         exact = keys.text(row.contact, row.address_box)
         here = standing(conn, mail)
         held = _held(conn, mail)
-        agreement = _agreement(conn, ctx, mail, row, held) if mail.topic is not None else None
+        agreement = _agreement(conn, ctx, keys, mail, row, held) if mail.topic is not None else None
         is_live = here.state in {"granted", "paused"}
         return Explanation(
             standing=here,
@@ -224,12 +224,14 @@ def _held(conn: Connection, mail: Mail) -> Row[Any] | None:
     return conn.execute(query).one_or_none()
 
 
-def _agreement(conn: Connection, ctx: Context, mail: Mail, row: Row[Any], held: Row[Any] | None) -> Agreement | None:
+def _agreement(
+    conn: Connection, ctx: Context, keys: ContactKeys, mail: Mail, row: Row[Any], held: Row[Any] | None
+) -> Agreement | None:
     event = consents.agreement(conn, mail.contact, mail.topic or 0, before=row.planned)
     if event is None or event.text is None:
         return None
     text = consents.texts(conn, [event.text])[event.text]
-    evidence = ContactKeys(ctx.keyring, conn).facts(mail.contact, event.evidence_box)
+    evidence = keys.facts(mail.contact, event.evidence_box)
     return Agreement(
         at=int(evidence.get("given", event.at)),
         how=event.event,

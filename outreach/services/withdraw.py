@@ -84,7 +84,7 @@ class Mail:
 
 def view_stop(ctx: Context, token: str) -> Standing:
     """What the page behind a stop link says. Changes nothing. Raises TokenError."""
-    with ctx.db.reading() as conn:
+    with ctx.db.looking() as conn:
         read = ctx.tokens.read(Purpose.STOP, token, ctx.db.now(conn))
         mail = find_mail(conn, read.ref)
         return standing(conn, mail)
@@ -126,8 +126,8 @@ def withdraw_by_mail(conn: Connection, ctx: Context, now: int, ref: bytes) -> in
 def _reduce(conn: Connection, ctx: Context, now: int, mail: Mail, how: str, client: Client) -> int:
     """Change what still stands. Returns how many consents that were."""
     consents.lock_contacts(conn, [mail.contact])
-    changes = _changes(conn, mail, how, client, now)
     before = {row.topic: row for row in consents.held(conn, [mail.contact])}
+    changes = _changes(conn, mail, list(before.values()), how, client, now)
     changes = [_with_memory(change, before[change.topic]) for change in changes]
     if changes:
         apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
@@ -165,7 +165,7 @@ def undo(ctx: Context, token: str, client: Client) -> int:
 
 def can_undo(ctx: Context, token: str) -> bool:
     """Whether an undo token still works."""
-    with ctx.db.reading() as conn:
+    with ctx.db.looking() as conn:
         try:
             ctx.tokens.read(Purpose.UNDO, token, ctx.db.now(conn))
         except TokenError:
@@ -244,9 +244,10 @@ def _title(conn: Connection, mail: Mail, here: consents.Held | None) -> str:
     return str(consents.topics(conn, [mail.topic])[mail.topic].name)
 
 
-def _changes(conn: Connection, mail: Mail, how: str, client: Client, now: int) -> list[Change]:
+def _changes(
+    conn: Connection, mail: Mail, rows: list[consents.Held], how: str, client: Client, now: int
+) -> list[Change]:
     """What a press changes: only what is still standing, so that pressing twice is pressing once."""
-    rows = consents.held(conn, [mail.contact])
     if how != "everything" and mail.topic is not None:
         rows = [row for row in rows if row.topic == mail.topic]
     elif how != "everything" and mail.confirmation is not None:

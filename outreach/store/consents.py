@@ -3,14 +3,16 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy import Connection, Pool, bindparam, func, select, text, update
 from sqlalchemy.engine import Row
 
 from outreach.domain.consent import GIVING
 from outreach.domain.policies import Name, caps_of
 from outreach.store import policies
 from outreach.store.bulk import among, bound, insert_rows
+from outreach.store.database import is_looking
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
 from outreach.store.schema.people import contact, mailbox
 
@@ -133,10 +135,20 @@ def events_of_act(conn: Connection, contact_id: int, message_ref: bytes, at: int
     )
 
 
+_TEXTS: WeakKeyDictionary[Pool, dict[int, Row[Any]]] = WeakKeyDictionary()
+"""Those already read, by the pool of connections to the store they are in: a text never changes."""
+
+
 def texts(conn: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
-    """Consent texts by id."""
-    query = select(consent_text).where(consent_text.c.id.in_(sorted(set(ids))))
-    return {row.id: row for row in conn.execute(query)}
+    """Consent texts by id. What was committed is asked for once."""
+    known, wanted = _TEXTS.setdefault(conn.engine.pool, {}), set(ids)
+    if missing := sorted(wanted - known.keys()):
+        rows = conn.execute(select(consent_text).where(consent_text.c.id.in_(missing)))
+        read = {row.id: row for row in rows}
+        if not is_looking(conn):  # a text written by this very transaction may yet be taken back
+            return {one: known[one] for one in wanted & known.keys()} | read
+        known.update(read)
+    return {one: known[one] for one in sorted(wanted) if one in known}
 
 
 def topics(conn: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:

@@ -33,7 +33,7 @@ def token_of(ctx: Context, event_ref: bytes, at: int) -> str:
 
 def instant_before(ctx: Context) -> int:
     """The clock just before a press, for `made_since`."""
-    with ctx.db.reading() as conn:
+    with ctx.db.looking() as conn:
         return ctx.db.now(conn)
 
 
@@ -42,7 +42,7 @@ def made_since(ctx: Context, purpose: Purpose, token: str, since: int) -> tuple[
 
     For the page that answers the press. Raises TokenError for a link that is none.
     """
-    with ctx.db.reading() as conn:
+    with ctx.db.looking() as conn:
         read = ctx.tokens.read(purpose, token, ctx.db.now(conn))
         owner = _owner(conn, purpose, read.ref)
         rows = store.events_since(conn, owner, since) if owner is not None else []

@@ -26,25 +26,35 @@ def confirm_page(token: str) -> ResponseReturnValue:
 @blueprint.post("/confirm/<token>")
 @door("recipient")
 def answer(token: str) -> ResponseReturnValue:
-    ctx = context()
-    since = instant_before(ctx)
-    view = confirm.view_confirmation(ctx, token)
+    if request.form.get("answer") == "yes":
+        return _confirm(token)
+    view = confirm.view_confirmation(context(), token)
     speak_to(view.locale, view.timezone)
     if request.form.get("answer") == "no":
-        done = confirm.decline(ctx, token)
+        done = confirm.decline(context(), token)
         return redirect(_here(token), 303) if not done.is_again else _answered(token, done.view, is_again=True)
-    if request.form.get("answer") != "yes":
-        return _question(token, view, error=gettext("Choose one of the two buttons.")), 422
+    return _question(token, view, error=gettext("Choose one of the two buttons.")), 422
+
+
+def _confirm(token: str) -> ResponseReturnValue:
+    is_human = request.form.get("human") == "yes"
     try:
-        done = confirm.grant(
-            ctx, token, _ticked(), client(), button=_button(view), is_human=request.form.get("human") == "yes"
-        )
+        done = confirm.grant(context(), token, _ticked(), client(), button=_said_on_it, is_human=is_human)
     except InvalidInputError:
+        view = confirm.view_confirmation(context(), token)
+        speak_to(view.locale, view.timezone)
         return _question(token, view, error=gettext("Tick what you would like to get, or choose No.")), 422
+    speak_to(done.view.locale, done.view.timezone)
     if done.needs_step:
-        return _question(token, view, needs_step=True)
-    remember(Purpose.CONFIRM, token, since)
+        return _question(token, done.view, needs_step=True)
+    if not done.is_again:
+        remember(Purpose.CONFIRM, token, done.at)
     return _answered(token, done.view, is_again=done.is_again)
+
+
+def _said_on_it(view: ConfirmationView) -> str:
+    speak_to(view.locale, view.timezone)
+    return _button(view)
 
 
 @blueprint.get("/confirm/<token>/never")
@@ -98,6 +108,7 @@ def _question(token: str, view: ConfirmationView, *, error: str = "", needs_step
     return render_template(
         "recipient/confirm.html",
         view=view,
+        house=view.house,
         token=token,
         error=error,
         needs_step=needs_step,
@@ -108,5 +119,10 @@ def _question(token: str, view: ConfirmationView, *, error: str = "", needs_step
 
 def _answered(token: str, view: ConfirmationView, *, is_again: bool) -> str:
     return render_template(
-        "recipient/answered.html", view=view, token=token, is_again=is_again, receipts=made_here(token)
+        "recipient/answered.html",
+        view=view,
+        house=view.house,
+        token=token,
+        is_again=is_again,
+        receipts=made_here(token),
     )

@@ -47,7 +47,13 @@ def one_click(token: str) -> ResponseReturnValue:
     speak_to(done.standing.locale, done.standing.timezone)
     standing = replace(done.standing, has_others=False)
     return render_template(
-        "recipient/stop.html", token=token, standing=standing, is_stopped=True, everything=False, receipts=()
+        "recipient/stop.html",
+        token=token,
+        standing=standing,
+        house=standing.house,
+        is_stopped=True,
+        everything=False,
+        receipts=(),
     )
 
 
@@ -70,7 +76,12 @@ def why_page(token: str) -> ResponseReturnValue:
     why = explain(context(), token)
     speak_to(why.standing.locale, why.standing.timezone)
     return render_template(
-        "recipient/why.html", why=why, token=token, can_undo=_can_undo(token), receipts=made_here(token)
+        "recipient/why.html",
+        why=why,
+        house=why.standing.house,
+        token=token,
+        can_undo=_can_undo(token),
+        receipts=made_here(token),
     )
 
 
@@ -122,6 +133,7 @@ def _stop_page(token: str, standing: Standing) -> ResponseReturnValue:
         "recipient/stop.html",
         token=token,
         standing=standing,
+        house=standing.house,
         is_stopped=standing.state == "withdrawn" or bool(pressed),
         everything=pressed == "everything",
         can_undo=bool(pressed),
