@@ -14,8 +14,9 @@ run: venv translations
 demo: venv translations
 	OUTREACH_INSTANCE=$${OUTREACH_INSTANCE:-instance/demo} $(BIN)/python -m outreach demo
 
-## everything that must hold before a change lands
-test: dev debian check translations
+## everything that must hold before a change lands; what comes from Debian and from PyPI comes side by side
+test:
+	$(MAKE) -j2 debian check translations
 	tests/run
 
 check: dev
@@ -41,7 +42,7 @@ tamper: dev debian translations
 	$(BIN)/python -m tests.tamper
 
 ## every measurement of docs/performance.md, one after another; `make bench-send` and its like run one
-BENCHES := same_answer compose wire plan imports send backlog peers memory audit
+BENCHES := same_answer compose wire plan imports send backlog peers memory audit web
 bench: dev debian translations
 	set -e; for name in $(BENCHES); do $(BIN)/python -m bench.$$name; done
 
@@ -59,7 +60,7 @@ dev: $(VENV)/.dev
 
 $(VENV)/.runtime: requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
-	  echo "outreach: Python's venv is missing, installing python3-venv"; apt-get install -y -q python3-venv && $(PYTHON) -m venv $(VENV); }
+	  echo "outreach: Python's venv is missing, installing python3-venv"; apt-get -o DPkg::Lock::Timeout=600 install -y -q python3-venv && $(PYTHON) -m venv $(VENV); }
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
