@@ -114,7 +114,7 @@ def _look(ctx: Context, mail: _Mail, resolver: Resolver | None) -> _Mail:
     door = Door.REPORT if ticket is None else ticket[0]
     with ctx.db.reading() as conn:
         now = ctx.db.now(conn)
-    incoming = read(mail.octets, door=door, now=now)
+    incoming = read(mail.octets, door=door, now=now, mail_from=mail.peer.mail_from)
     mail = replace(mail, incoming=incoming)
     if incoming.kind is not Kind.COMPLAINT:
         return mail

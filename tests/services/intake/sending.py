@@ -22,7 +22,7 @@ from outreach.store.schema.people import suppression
 from outreach.store.tally import add as add_to_tally
 from tests.factories import World
 
-PEER = Peer("192.0.2.7", "mx.example.net", "")
+PEER = Peer("192.0.2.7", "mx.example.net", "bob@example.org")
 
 
 class NoNames:

@@ -214,6 +214,12 @@ def test_machines_that_answer_are_noted_and_never_answered(sent: Sent) -> None:
         assert conn.execute(select(message.c.id).where(message.c.origin != "campaign")).all() == []
 
 
+def test_a_mail_without_an_envelope_sender_is_no_persons(sent: Sent) -> None:
+    ref = sent.message(sent.reader())
+    sent.arrive(sent.address(ref, Door.REPLY), letter("Re: Peas", "Back on Monday."), BESIDE_US)
+    assert sent.reports() == [("auto-reply", "noted")]
+
+
 def test_the_same_mail_again_and_the_same_news_again_change_nothing(sent: Sent) -> None:
     person = sent.reader()
     ref = sent.message(person)
