@@ -2,6 +2,7 @@
 
 import smtplib
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,9 +11,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
+from outreach.domain.errors import SettingsError
 from outreach.domain.inbound_addresses import Door
 from outreach.engines import listener as engine
-from outreach.engines.listener import Listener
+from outreach.engines.listener import Listener, listening, run_listener
 from outreach.services.context import Context
 from outreach.store.schema.inbound import inbound_mail
 from tests.factories import World
@@ -170,3 +172,16 @@ def test_by_lmtp_each_recipient_has_an_answer_of_its_own(sent: Sent) -> None:
         file.flush()
         assert [answer()[:3] for _ in addresses] == [b"250", b"250"]
     assert kept(sent.ctx) == 2
+
+
+def test_a_listener_of_its_own_says_why_it_cannot_begin(sent: Sent) -> None:
+    ctx, stopping = sent.ctx, threading.Event()
+    relays = {"main": ctx.settings.relay("main")}
+    with pytest.raises(SettingsError, match="inbound_domain"):
+        run_listener(replace(ctx, settings=ctx.settings.model_copy(update={"relays": relays})), stopping)
+    with open_door(ctx) as port:
+        taken = replace(ctx, settings=ctx.settings.model_copy(update={"inbound_port": port}))
+        with pytest.raises(SettingsError, match="inbound_port"):
+            run_listener(taken, stopping)
+        with listening(taken), smtplib.SMTP("127.0.0.1", port) as client:  # beside another that listens: that one does
+            assert client.noop()[0] == 250
