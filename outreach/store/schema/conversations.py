@@ -1,6 +1,6 @@
 """What people wrote back, what staff answered, and what is told in public of many such replies together."""
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text
+from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint
 
 from outreach.store.schema.columns import BigId, belongs_to, box, identity, instant, metadata, ref
 
@@ -67,8 +67,10 @@ conversation_file = Table(
 conversation_tag = Table(
     "conversation_tag",
     metadata,
-    belongs_to("conversation", "conversation.id", primary_key=True),
-    Column("tag", Text, primary_key=True),
+    identity(),
+    belongs_to("conversation", "conversation.id"),
+    Column("tag", Text, nullable=False),
+    UniqueConstraint("conversation", "tag"),
 )
 Index("ix_conversation_tag_tag", conversation_tag.c.tag)
 

@@ -179,12 +179,14 @@ def _conversation_posts() -> None:
 def _conversation_desk() -> None:
     op.create_table(
         "conversation_tag",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
         sa.Column("conversation", _ID, nullable=False),
         sa.Column("tag", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["conversation"], ["conversation.id"], name=op.f("fk_conversation_tag_conversation_conversation")
         ),
-        sa.PrimaryKeyConstraint("conversation", "tag", name=op.f("pk_conversation_tag")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_conversation_tag")),
+        sa.UniqueConstraint("conversation", "tag", name=op.f("uq_conversation_tag_conversation_tag")),
     )
     op.create_index("ix_conversation_tag_tag", "conversation_tag", ["tag"])
     op.create_table(
@@ -342,5 +344,6 @@ def _desk() -> None:
     op.add_column("attempt", sa.Column("relay", sa.Text(), nullable=True))
     op.add_column("staff", sa.Column("told_of_dues", sa.Integer(), server_default="1", nullable=False))
     op.add_column("staff", sa.Column("last_told", sa.BigInteger(), nullable=True))
+    op.create_index("ix_policy_told_contact", "policy_told", ["contact"])
     for told in ("told_of_ask", "told_of_answer"):
         op.add_column("approval", sa.Column(told, sa.BigInteger(), nullable=True))
