@@ -33,6 +33,7 @@ from tests.factories import World
 
 _SLICE = 2000
 _ENDLESS = 10**6
+_MAIL_IN = "in.northfield.example"  # each mail has its ticket, as a site that listens sends it
 _PATIENCE_SECONDS = 1800.0
 _PARAGRAPH = (
     "Dear {{ first_name }}, the frost in {{ town }} is later than last year, says {{ name }} of the {{ club }}, "
@@ -80,6 +81,7 @@ class Installation:
                 database_url=self.database_url,
                 public_url="https://mail.northfield.example",
                 relays={"main": relay},
+                inbound_domain=_MAIL_IN,
             )
         )
         upgrade(self.ctx.db)
@@ -101,6 +103,7 @@ class Installation:
             "OUTREACH_RELAYS__MAIN__PORT": str(self.relay_port),
             "OUTREACH_RELAYS__MAIN__SECURITY": "none",
             "OUTREACH_RELAYS__MAIN__CONNECTIONS": "10",
+            "OUTREACH_INBOUND_DOMAIN": _MAIL_IN,
             "OUTREACH_LOG_LEVEL": "warning",
             **self.extra,
         }
