@@ -54,7 +54,7 @@ _SYSTEM = text(
         AND EXISTS (SELECT 1 FROM staff f WHERE f.contact = c.id AND f.disabled IS NULL) THEN NULL
       WHEN x.origin NOT IN ('confirmation', 'reply') AND x.topic IS NULL AND x.invitation IS NULL
         AND NOT (x.origin = 'notice' AND EXISTS (SELECT 1 FROM member m WHERE m.contact = c.id AND m.closed IS NULL
-          AND m.notify = 1))
+          AND (m.notify = 1 OR EXISTS (SELECT 1 FROM policy_told p WHERE p.contact = c.id AND p.message = x.id))))
         AND NOT EXISTS (SELECT 1 FROM relayed r WHERE r.warning = x.id) THEN 'staff_ended'
       WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.lifted IS NULL AND s.kind = 'never'
         AND s.key IN (c.address_key, mb.mailbox_key)) THEN 'never'

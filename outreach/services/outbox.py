@@ -65,11 +65,14 @@ def queue_notice(
 
 @dataclass(frozen=True)
 class Notice:
-    """One of many notices planned at once: its reader, the ref it gets, the topic its reader lives by, its facts."""
+    """One of many notices planned at once: its reader, the ref it gets, the topic its reader lives by, its facts.
+
+    `topic`: None for a member of none.
+    """
 
     person: Person
     ref: bytes
-    topic: int
+    topic: int | None
     facts: Mapping[str, Any]
 
 

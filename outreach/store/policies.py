@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, 
 
 from outreach.domain.policies import Name, Value, defaults
 from outreach.store.schema.consents import consent
+from outreach.store.schema.members import member
 from outreach.store.schema.organisation import controller
 from outreach.store.schema.people import contact, contact_key
 from outreach.store.schema.policies import policy_progress, policy_told, policy_version
@@ -143,19 +144,19 @@ def note(conn: Connection, version: int, **values: int) -> None:
     conn.execute(update(policy_progress).where(policy_progress.c.version == version).values(values))
 
 
-def count_affected(conn: Connection, now: int, *extra: ColumnElement[bool]) -> int:
-    """How many people we may still write to, of those `extra` holds for."""
-    query = select(func.count()).select_from(contact).where(*_lives(now), *extra)
+def count_affected(conn: Connection, now: int, *extra: ColumnElement[bool], members: bool = False) -> int:
+    """How many people we may still write to, of those `extra` holds for. `members`: an open account is enough."""
+    query = select(func.count()).select_from(contact).where(*_lives(now, members), *extra)
     return int(conn.execute(query).scalar_one())
 
 
 def affected_after(
-    conn: Connection, now: int, after: int, limit: int, *extra: ColumnElement[bool]
-) -> list[tuple[int, int]]:
-    """The next of them by id: (contact, one topic they agreed to)."""
+    conn: Connection, now: int, after: int, limit: int, *extra: ColumnElement[bool], members: bool = False
+) -> list[tuple[int, int | None]]:
+    """The next of them by id: (contact, one topic they agreed to; None for a member who agreed to none)."""
     of_them = select(func.min(consent.c.topic)).where(consent.c.contact == contact.c.id, _is_live(now))
     query = select(contact.c.id, of_them.scalar_subquery().label("topic")).where(
-        contact.c.id > after, *_lives(now), *extra
+        contact.c.id > after, *_lives(now, members), *extra
     )
     return [(row.id, row.topic) for row in conn.execute(query.order_by(contact.c.id).limit(limit))]
 
@@ -172,11 +173,10 @@ def _is_live(now: int) -> ColumnElement[bool]:
     return stands & or_(consent.c.expires.is_(None), consent.c.expires > now)
 
 
-def _lives(now: int) -> tuple[ColumnElement[bool], ...]:
-    return (
-        exists().where(contact_key.c.contact == contact.c.id),
-        exists().where(consent.c.contact == contact.c.id, _is_live(now)),
-    )
+def _lives(now: int, members: bool) -> tuple[ColumnElement[bool], ...]:
+    agreed = exists().where(consent.c.contact == contact.c.id, _is_live(now))
+    has_account = exists().where(member.c.contact == contact.c.id, member.c.closed.is_(None))
+    return exists().where(contact_key.c.contact == contact.c.id), or_(agreed, has_account) if members else agreed
 
 
 def _versions(conn: Connection, query: Select[tuple[object, ...]]) -> list[Version]:

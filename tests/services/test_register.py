@@ -55,6 +55,12 @@ def test_retention_and_expiry_are_those_the_policies_leave(ctx: Context, world: 
     assert (one.retention_days, one.expires_days) == (90, 400)
 
 
+def test_mail_after_a_purchase_is_a_basis_only_while_a_policy_allows_it(ctx: Context, world: World) -> None:
+    assert see_register(ctx, OFFICER).soft_months is None
+    world.policy(Name.SOFT_OPT_IN, {"on": True, "months": 6})
+    assert see_register(ctx, OFFICER).soft_months == 6
+
+
 def test_recipients_are_the_relays_and_who_is_held_is_said(ctx: Context, world: World) -> None:
     relays = {"main": Relay(host="relay.example"), "spare": Relay(host="spare.example", security="tls", verify=False)}
     settings = ctx.settings.model_copy(update={"relays": relays})

@@ -19,7 +19,7 @@ from outreach.domain.errors import ConflictError, InvalidInputError
 from outreach.domain.policies import Name
 from outreach.services.context import Context
 from outreach.store.audit import Entry, record
-from outreach.store.policies import values_at
+from outreach.store.policies import value_at, values_at
 from outreach.store.schema.consents import consent, consent_text, topic
 from outreach.store.schema.desk import register_note
 from outreach.store.schema.members import member
@@ -91,11 +91,15 @@ class House:
 
 @dataclass(frozen=True, kw_only=True)
 class Register:
-    """The whole register at `made`. `holds`: which groups of people anything is held of, by name."""
+    """The whole register at `made`. `holds`: which groups of people anything is held of, by name.
+
+    `soft_months`: so long a purchase may carry mail; None while nothing but consent does.
+    """
 
     made: int
     house: House | None
     purposes: tuple[Purpose, ...]
+    soft_months: int | None
     holds: frozenset[str]
     recipients: tuple[Recipient, ...]
     database: str
@@ -120,6 +124,7 @@ def see_register(ctx: Context, actor: Actor) -> Register:
                 privacy_contact=row.privacy_contact,
             ),
             purposes=tuple(_purposes(conn, ctx.db.now(conn))),
+            soft_months=_soft_months(conn, ctx.db.now(conn)),
             holds=frozenset(_holds(conn)),
             recipients=tuple(_recipients(conn, ctx.settings)),
             database="SQLite, on this machine" if ctx.db.is_sqlite else "PostgreSQL",
@@ -183,6 +188,11 @@ def _notes(conn: Connection) -> dict[str, Note]:
 
 def _note(row: Row[Any]) -> Note:
     return Note(section=row.section, version=row.version, words=row.words, author=row.author, at=row.at)
+
+
+def _soft_months(conn: Connection, now: int) -> int | None:
+    held = value_at(conn, Name.SOFT_OPT_IN, now)
+    return held["months"] if held["on"] else None
 
 
 def _purposes(conn: Connection, now: int) -> list[Purpose]:

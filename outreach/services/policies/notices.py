@@ -27,11 +27,13 @@ from outreach.store.schema.policies import policy_told
 
 SLICE = 500
 TEMPLATE = "policy-change"
+_MEMBERS = frozenset({Name.CAP_TOTAL, Name.INVITATIONS, Name.NOTICE})
+"""Policies that concern whoever has an account, without any consent: what invitations do counts, and this itself."""
 
 
 def count_affected(conn: Connection, now: int, name: Name) -> int:
     """How many people we may still write to would be told of a change of this policy."""
-    return store.count_affected(conn, now, *_of(name))
+    return store.count_affected(conn, now, *_of(name), members=name in _MEMBERS)
 
 
 def tell(ctx: Context) -> bool:
@@ -102,7 +104,8 @@ def _is_on_its_way(conn: Connection, version: Version) -> bool:
 
 
 def _plan(conn: Connection, ctx: Context, now: int, version: Version) -> int:
-    chosen = store.affected_after(conn, now, version.cursor, SLICE, *_of(version.name))
+    is_theirs = version.name in _MEMBERS
+    chosen = store.affected_after(conn, now, version.cursor, SLICE, *_of(version.name), members=is_theirs)
     if not chosen:
         return 0
     people, house = find_by_ids(conn, [person for person, _topic in chosen]), read_house(conn)
@@ -110,8 +113,9 @@ def _plan(conn: Connection, ctx: Context, now: int, version: Version) -> int:
     notices = []
     for one, topic in chosen:
         person, ref = people[one], secrets.token_bytes(16)
-        link = f"{ctx.settings.public_url}/stop/{ctx.tokens.issue(Purpose.STOP, ref, now)}"
-        facts = facts_of(version, before, house, person.locale) | {"url": link}
+        path = "me" if topic is None else f"stop/{ctx.tokens.issue(Purpose.STOP, ref, now)}"
+        link = {"url": f"{ctx.settings.public_url}/{path}", "is_member": topic is None}
+        facts = facts_of(version, before, house, person.locale) | link
         notices.append(Notice(person, ref, topic, facts))
     ids = queue_notices(conn, ctx, now, TEMPLATE, notices)
     store.keep_told(conn, version.id, [(notice.person.id, one) for notice, one in zip(notices, ids, strict=True)])

@@ -41,6 +41,7 @@ policy_told = Table(
     Column("contact", BigId, primary_key=True, autoincrement=False),
     Column("message", BigId, nullable=False),
 )
+Index("ix_policy_told_contact", policy_told.c.contact)
 
 # One row an act that needs a second person, or a day's delay where there is none.
 approval = Table(

@@ -122,6 +122,19 @@ def test_who_leaves_meanwhile_is_not_written_to(line: Line, world: World, ada: A
     assert newest(line.ctx, Name.CAP_TOTAL).told is not None
 
 
+def test_members_who_agreed_to_nothing_are_told_of_what_concerns_them(line: Line, world: World, ada: Actor) -> None:
+    agreed = people(world, 1)
+    elsa = world.member("elsa@example.org").person.id
+    assert change(line.ctx, ada, Name.CAP_TOTAL, LOOSE).people == 2
+    play(line)
+    assert told(line) == [(one, "sent", None) for one in sorted([*agreed, elsa])]
+    words = [one.data.decode() for one in line.relay.sent]
+    assert ["Your account with us" in one for one in words] == [agreed[0] > elsa, agreed[0] < elsa]
+    assert newest(line.ctx, Name.CAP_TOTAL).told is not None
+    assert change(line.ctx, ada, Name.GIVE_RATIO, {"least": 1}).people == 0
+    assert change(line.ctx, ada, Name.GIVE_RATIO, {"least": 0}).people == 1, "who gets offers, alone"
+
+
 def test_only_those_it_concerns_are_told_of_quiet_hours(line: Line, world: World, ada: Actor) -> None:
     own, ours = people(world, 2)
     with line.ctx.db.transaction() as conn:
