@@ -91,3 +91,35 @@ def test_without_scripts_somebody_stops_pauses_lowers_and_takes_it_back(chromium
         reader.press("Send it")
         reader.look()
         expect(text).to_contain_text("waits for our answer")
+
+
+def test_an_address_changes_by_both_mailboxes_until_the_old_one_stops_it(chromium: Browser, demo: Product) -> None:
+    old, new = _reader(demo, -5), "wanda@new-house.example"
+    with reading(chromium, demo.url, locale="en") as reader:
+        room = _enter(reader, old, "en")
+        reader.open(f"{room}/address?lang=en")
+        reader.page.locator("#address").fill(new)
+        reader.press("Ask at the new address")
+        reader.look()
+        open_newest_letter(reader, new)
+        reader.open(links(reader)["moving"] + "?lang=en")
+        assert reader.weight < LIGHTEST
+        assert old not in reader.page.content()
+        reader.look()
+        reader.tab_through()
+        reader.press("Yes, send it here")
+        if reader.page.locator("#human").count():
+            reader.look()
+            reader.page.get_by_label("I am a person, and I asked for this.").check()
+            reader.press("Yes, send it here")
+        assert reader.heading() == "It comes here soon"
+        reader.look()
+        open_newest_letter(reader, old)
+        while "keep" not in links(reader):  # an older letter: ours is on its way
+            open_newest_letter(reader, old)
+        reader.open(links(reader)["keep"] + "?lang=en")
+        assert reader.weight < LIGHTEST
+        reader.look()
+        reader.press("Stop it: all stays here")
+        assert reader.heading() == "All stays here"
+        reader.look()
