@@ -32,6 +32,7 @@ METHODS = [
     ("outreach/web/asking.py", "python"),
     ("outreach/web/formats.py", "python"),
     ("outreach/web/layout.py", "python"),
+    ("outreach/web/faults.py", "python"),
     ("outreach/web/people.py", "python"),
     ("outreach/web/sentences.py", "python"),
 ]
