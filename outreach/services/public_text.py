@@ -70,15 +70,17 @@ class Offer:
 
 def read_house(conn: Connection) -> House:
     """The controller; before set-up, the product's own name."""
-    columns = (
-        controller.c.name,
-        controller.c.postal_address,
-        controller.c.privacy_contact,
-        controller.c.locale,
-        controller.c.timezone,
-    )
-    row = conn.execute(select(*columns)).one_or_none()
+    row = conn.execute(_HOUSE).one_or_none()
     return House() if row is None else House(*row)
+
+
+_HOUSE = select(
+    controller.c.name,
+    controller.c.postal_address,
+    controller.c.privacy_contact,
+    controller.c.locale,
+    controller.c.timezone,
+)
 
 
 def see_house(ctx: Context) -> House:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
@@ -133,7 +133,7 @@ def explain(ctx: Context, token: str) -> Explanation:
         mail = find_mail(conn, read.ref)
         if mail is None:
             raise NotFoundError("Nothing is held about this mail any more.")
-        row = conn.execute(_ROW.where(message.c.ref == read.ref)).one()
+        row = conn.execute(_ROW, {"of_ref": read.ref}).one()
         keys = ContactKeys(ctx.keyring, conn)
         exact = keys.text(row.contact, row.address_box)
         here = standing(conn, mail)
@@ -183,6 +183,7 @@ _ROW = (
     .outerjoin(campaign, campaign.c.id == message.c.campaign)
     .outerjoin(confirmation, confirmation.c.id == message.c.confirmation)
     .outerjoin(invitation, invitation.c.id == message.c.invitation)
+    .where(message.c.ref == bindparam("of_ref"))
 )
 
 
@@ -220,8 +221,10 @@ def _decision(conn: Connection, row: Row[Any], keys: ContactKeys) -> Decision:
 
 def _held(conn: Connection, mail: Mail) -> Row[Any] | None:
     """Where its reader stands with the topic of the mail, with the caps that hold."""
-    query = select(consent).where(consent.c.contact == mail.contact, consent.c.topic == (mail.topic or 0))
-    return conn.execute(query).one_or_none()
+    return conn.execute(_HELD, {"of_contact": mail.contact, "of_topic": mail.topic or 0}).one_or_none()
+
+
+_HELD = select(consent).where(consent.c.contact == bindparam("of_contact"), consent.c.topic == bindparam("of_topic"))
 
 
 def _agreement(
@@ -275,18 +278,26 @@ def _nth(conn: Connection, row: Row[Any], window: int) -> int | None:
 
 def _proof(conn: Connection, person: bytes, ref: bytes) -> Proof | None:
     """The newest entry that says what became of the mail; None before there is one."""
-    query = (
-        select(audit_leaf.c.position, *ENTRY_COLUMNS)
-        .select_from(audit_entry)
-        .outerjoin(audit_leaf, audit_leaf.c.entry == audit_entry.c.id)
-        .where(audit_entry.c.contact == person, audit_entry.c.message == ref, audit_entry.c.kind.in_(_OUTCOMES))
-    )
-    entry = conn.execute(query.order_by(audit_entry.c.id.desc()).limit(1)).one_or_none()
+    entry = conn.execute(_ENTRY, {"of_person": person, "of_message": ref}).one_or_none()
     if entry is None:
         return None
     point = publish.newest(conn) if entry.position is not None else None
     is_shown = point is not None and entry.position < point.size
     return Proof(stored_bytes(entry).decode(), entry.position, point.size if point is not None and is_shown else None)
+
+
+_ENTRY = (
+    select(audit_leaf.c.position, *ENTRY_COLUMNS)
+    .select_from(audit_entry)
+    .outerjoin(audit_leaf, audit_leaf.c.entry == audit_entry.c.id)
+    .where(
+        audit_entry.c.contact == bindparam("of_person"),
+        audit_entry.c.message == bindparam("of_message"),
+        audit_entry.c.kind.in_(_OUTCOMES),
+    )
+    .order_by(audit_entry.c.id.desc())
+    .limit(1)
+)
 
 
 def _lower(held: Row[Any] | None, agreement: Agreement | None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.engine import Row
 
 from outreach.domain.actors import RECIPIENT
@@ -173,27 +173,30 @@ def can_undo(ctx: Context, token: str) -> bool:
         return True
 
 
+_MAIL = (
+    select(
+        message.c.origin,
+        message.c.contact,
+        message.c.topic,
+        message.c.confirmation,
+        message.c.invitation,
+        confirmation.c.about,
+        confirmation.c.answered,
+        campaign.c.topic.label("tested"),
+        contact.c.locale,
+        contact.c.timezone,
+    )
+    .join(contact, contact.c.id == message.c.contact)
+    .outerjoin(contents, contents.c.id == message.c.content)
+    .outerjoin(campaign, campaign.c.id == contents.c.campaign)
+    .outerjoin(confirmation, confirmation.c.id == message.c.confirmation)
+    .where(message.c.ref == bindparam("of_ref"))
+)
+
+
 def find_mail(conn: Connection, ref: bytes) -> Mail | None:
     """The mail of a link's ref; a test mail stands for its campaign's topic."""
-    row = conn.execute(
-        select(
-            message.c.origin,
-            message.c.contact,
-            message.c.topic,
-            message.c.confirmation,
-            message.c.invitation,
-            confirmation.c.about,
-            confirmation.c.answered,
-            campaign.c.topic.label("tested"),
-            contact.c.locale,
-            contact.c.timezone,
-        )
-        .join(contact, contact.c.id == message.c.contact)
-        .outerjoin(contents, contents.c.id == message.c.content)
-        .outerjoin(campaign, campaign.c.id == contents.c.campaign)
-        .outerjoin(confirmation, confirmation.c.id == message.c.confirmation)
-        .where(message.c.ref == ref)
-    ).one_or_none()
+    row = conn.execute(_MAIL, {"of_ref": ref}).one_or_none()
     if row is None:
         return None
     return Mail(

@@ -18,6 +18,9 @@ from outreach.store.bulk import insert_rows
 from outreach.store.schema.people import contact_key
 
 _NONCE = 12
+_KEYS = select(contact_key.c.contact, contact_key.c.kek, contact_key.c.wrapped).where(
+    contact_key.c.contact.in_(bindparam("ids", expanding=True))
+)
 _json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
@@ -69,10 +72,7 @@ class ContactKeys:
         """Fetch the keys of `contacts` in one statement per 5,000; erased contacts simply have none."""
         missing = sorted({contact for contact in contacts if contact not in self._keys})
         for start in range(0, len(missing), 5000):
-            query = select(contact_key.c.contact, contact_key.c.kek, contact_key.c.wrapped).where(
-                contact_key.c.contact.in_(bindparam("ids", expanding=True))
-            )
-            for row in self._connection.execute(query, {"ids": missing[start : start + 5000]}):
+            for row in self._connection.execute(_KEYS, {"ids": missing[start : start + 5000]}):
                 self.unwrap(row.contact, row.kek, row.wrapped)
 
     def unwrap(self, contact: int, kek: str, wrapped: bytes) -> None:

@@ -107,17 +107,21 @@ def last_event(conn: Connection, contact_id: int, topic_id: int) -> Row[Any] | N
 
 def agreement(conn: Connection, contact_id: int, topic_id: int, *, before: int) -> Row[Any] | None:
     """The event by which this person had agreed to this topic at `before`."""
-    return conn.execute(
-        select(consent_event)
-        .where(
-            consent_event.c.contact == contact_id,
-            consent_event.c.topic == topic_id,
-            consent_event.c.event.in_(GIVING),
-            consent_event.c.at <= before,
-        )
-        .order_by(consent_event.c.id.desc())
-        .limit(1)
-    ).one_or_none()
+    values = {"of_contact": contact_id, "of_topic": topic_id, "upto": before}
+    return conn.execute(_AGREEMENT, values).one_or_none()
+
+
+_AGREEMENT = (
+    select(consent_event)
+    .where(
+        consent_event.c.contact == bindparam("of_contact"),
+        consent_event.c.topic == bindparam("of_topic"),
+        consent_event.c.event.in_(GIVING),
+        consent_event.c.at <= bindparam("upto"),
+    )
+    .order_by(consent_event.c.id.desc())
+    .limit(1)
+)
 
 
 def events_of_act(conn: Connection, contact_id: int, message_ref: bytes, at: int) -> list[Row[Any]]:
@@ -153,7 +157,10 @@ def texts(conn: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
 
 def topics(conn: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
     """Topics by id."""
-    return {row.id: row for row in conn.execute(select(topic).where(topic.c.id.in_(sorted(set(ids)))))}
+    return {row.id: row for row in conn.execute(_TOPICS, {"ids": sorted(set(ids))})}
+
+
+_TOPICS = select(topic).where(topic.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def open_topics(conn: Connection, refs: Collection[bytes] | None = None) -> list[Row[Any]]:

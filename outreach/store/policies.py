@@ -5,10 +5,11 @@ A newer version takes the place of every older one from its start on, planned on
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, func, insert, or_, select, update
 
 from outreach.domain.policies import Name, Value, defaults
 from outreach.store.schema.consents import consent
@@ -54,14 +55,18 @@ class Version:
 
 def versions(conn: Connection, *names: Name) -> list[Version]:
     """Every version of these policies, of all when none is named, oldest first."""
-    query = (
-        select(policy_version, policy_progress)
-        .join(policy_progress, policy_progress.c.version == policy_version.c.id)
-        .order_by(policy_version.c.id)
-    )
-    if names:
-        query = query.where(policy_version.c.name.in_([str(name) for name in names]))
+    if len(names) == 1:
+        return _versions(conn, _OF_ONE_NAME, {"of_name": str(names[0])})
+    query = _ALL.where(policy_version.c.name.in_([str(name) for name in names])) if names else _ALL
     return _versions(conn, query)
+
+
+_ALL = (
+    select(policy_version, policy_progress)
+    .join(policy_progress, policy_progress.c.version == policy_version.c.id)
+    .order_by(policy_version.c.id)
+)
+_OF_ONE_NAME = _ALL.where(policy_version.c.name == bindparam("of_name"))
 
 
 def by_ref(conn: Connection, ref: bytes) -> Version | None:
@@ -179,7 +184,7 @@ def _lives(now: int, members: bool) -> tuple[ColumnElement[bool], ...]:
     return exists().where(contact_key.c.contact == contact.c.id), or_(agreed, has_account) if members else agreed
 
 
-def _versions(conn: Connection, query: Select[tuple[object, ...]]) -> list[Version]:
+def _versions(conn: Connection, query: Select[Any], values: Mapping[str, str] | None = None) -> list[Version]:
     return [
         Version(
             id=row.id,
@@ -198,5 +203,5 @@ def _versions(conn: Connection, query: Select[tuple[object, ...]]) -> list[Versi
             told=row.told,
             begun=row.begun,
         )
-        for row in conn.execute(query)
+        for row in conn.execute(query, values or {})
     ]

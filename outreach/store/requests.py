@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from outreach.store.schema.campaigns import message
@@ -84,8 +84,11 @@ def open_confirmation(conn: Connection, contact_id: int, now: int, *, about: str
 
 def confirmation_by_ref(conn: Connection, ref: bytes, *, lock: bool = False) -> Row[Any] | None:
     """The confirmation a link names."""
-    query = select(confirmation).where(confirmation.c.ref == ref)
-    return conn.execute(query.with_for_update() if lock else query).one_or_none()
+    return conn.execute(_BY_REF_LOCKED if lock else _BY_REF, {"of_ref": ref}).one_or_none()
+
+
+_BY_REF = select(confirmation).where(confirmation.c.ref == bindparam("of_ref"))
+_BY_REF_LOCKED = _BY_REF.with_for_update()
 
 
 def confirmation_by_id(conn: Connection, confirmation_id: int) -> Row[Any] | None:
@@ -104,8 +107,14 @@ def change_confirmation(conn: Connection, confirmation_id: int, **values: Any) -
 
 def asked_topics(conn: Connection, confirmation_id: int) -> dict[int, Row[Any]]:
     """The topics a confirmation asks about, by topic id."""
-    query = select(confirmation_topic).where(confirmation_topic.c.confirmation == confirmation_id)
-    return {row.topic: row for row in conn.execute(query.order_by(confirmation_topic.c.topic))}
+    return {row.topic: row for row in conn.execute(_ASKED, {"of_confirmation": confirmation_id})}
+
+
+_ASKED = (
+    select(confirmation_topic)
+    .where(confirmation_topic.c.confirmation == bindparam("of_confirmation"))
+    .order_by(confirmation_topic.c.topic)
+)
 
 
 def ask_about(conn: Connection, confirmation_id: int, texts: Mapping[int, int]) -> None:
@@ -153,9 +162,19 @@ def has_unsent_mail(conn: Connection, confirmation_id: int, contact_id: int) -> 
 
 def last_mail(conn: Connection, confirmation_id: int, contact_id: int) -> Row[Any] | None:
     """The latest mail that asked this question."""
-    return conn.execute(
-        select(message).where(*_about(confirmation_id, contact_id)).order_by(message.c.id.desc()).limit(1)
-    ).one_or_none()
+    return conn.execute(_LAST_MAIL, {"of_contact": contact_id, "of_confirmation": confirmation_id}).one_or_none()
+
+
+_LAST_MAIL = (
+    select(message)
+    .where(
+        message.c.mailbox == select(contact.c.mailbox).where(contact.c.id == bindparam("of_contact")).scalar_subquery(),
+        message.c.contact == bindparam("of_contact"),
+        message.c.confirmation == bindparam("of_confirmation"),
+    )
+    .order_by(message.c.id.desc())
+    .limit(1)
+)
 
 
 def spent(conn: Connection, key: bytes, since: int) -> int:
