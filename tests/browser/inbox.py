@@ -6,7 +6,9 @@ from playwright.sync_api import Locator
 
 from tests.browser.reader import Reader
 
-_LINK = re.compile(r"http\S+?/(confirm|why|stop|choose|invitation|connection|rights|room|held-mail|moving|keep)/[\w.-]+(?:/\w+)?")
+_LINK = re.compile(
+    r"http\S+?/(confirm|why|stop|choose|invitation|connection|rights|room|held-mail|moving|keep)/[\w.-]+(?:/\w+)?"
+)
 
 
 def open_newest_letter(reader: Reader, words: str, *, nth: int = 1) -> None:

@@ -94,7 +94,7 @@ def test_what_may_point_at_somebody_is_warned_of(words: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["Many found two mails a week too many.", "People's gardens differ; we can't please all.", "Since May 2026: 12 in 30"],
+    ["Many found two mails a week too many.", "People's gardens differ; we can't please all.", "Since May: 12 in 30"],
 )
 def test_plain_words_about_many_need_no_warning(words: str) -> None:
     assert may_betray(words) == ()

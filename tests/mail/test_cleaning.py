@@ -180,7 +180,7 @@ QUOTES = {
     "Outlook in Swedish": f"Från: Bob Lind <{BOB}>\nSkickat: den 22 november\nTill: Alice <{ALICE}>\nÄmne: Hej\n\nx\n",
     "Outlook in Dutch": f"Van: Bob Lind <{BOB}>\nVerzonden: zondag\nAan: Alice <{ALICE}>\nOnderwerp: Hoi\n\nx\n",
     "Android": f"-------- Originalmeddelande --------\nFrån: carol@third.example\nTill: {ALICE}\n\nx\n",
-    "copies": "On Sunday Bob wrote:\n> From: <carol@third.example>\n> Cc: d@fourth.example\n> ask carol@third.example\n",
+    "copies": "On Sunday Bob wrote:\n> From: <carol@third.example>\n> Cc: d@fourth.example\n> carol@third.example\n",
     "signature": f"-- \nAlice Berg\n{ALICE}\noffice@firm.example\n",
     "phone's signature": "Skickat från min iPhone\nAlice, alice@firm.example\n",
     "another language": f"2026. 11. 22. 10:31, Bob Lind <{BOB}> ezt írta:\n> Viszlát\n",

@@ -2,12 +2,15 @@
 
 from sqlalchemy import Column, LargeBinary, Table
 
-from outreach.store.schema.columns import instant, metadata
+from outreach.store.schema.columns import identity, instant, metadata
 
 # Who touched it is not kept, nor how often: one row for each question, whoever came.
 observation = Table(
     "observation",
     metadata,
-    Column("about", LargeBinary(16), primary_key=True),  # ref of the confirmation, or of the invitation it asks about
+    identity(),
+    Column(
+        "about", LargeBinary(16), nullable=False, unique=True
+    ),  # ref of the confirmation, or of the invitation it asks about
     instant("at", index=True),
 )

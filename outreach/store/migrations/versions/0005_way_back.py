@@ -320,18 +320,26 @@ def _room() -> None:
     op.create_index(op.f("ix_address_move_contact"), "address_move", ["contact"])
     op.create_index(op.f("ix_address_move_target"), "address_move", ["target"])
     is_open = sa.text("ended IS NULL")
-    where = {"sqlite_where": is_open, "postgresql_where": is_open}
-    op.create_index("uq_address_move_open", "address_move", ["contact"], unique=True, **where)
-    op.create_index("ix_address_move_due", "address_move", ["due"], **where)
+    op.create_index(
+        "uq_address_move_open",
+        "address_move",
+        ["contact"],
+        unique=True,
+        sqlite_where=is_open,
+        postgresql_where=is_open,
+    )
+    op.create_index("ix_address_move_due", "address_move", ["due"], sqlite_where=is_open, postgresql_where=is_open)
 
 
 def _observations() -> None:
     """That the hidden link of a mail that asks was touched; by whom is not kept."""
     op.create_table(
         "observation",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
         sa.Column("about", sa.LargeBinary(16), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("about", name=op.f("pk_observation")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_observation")),
+        sa.UniqueConstraint("about", name=op.f("uq_observation_about")),
     )
     op.create_index(op.f("ix_observation_at"), "observation", ["at"])
 
