@@ -14,15 +14,18 @@ from sqlalchemy.engine import Row
 from outreach.domain.actors import RECIPIENT
 from outreach.domain.consent import LIVE, Event, State
 from outreach.domain.errors import ConflictError, InvalidInputError, TokenError
+from outreach.domain.frequency import Cap
 from outreach.domain.invitation import Answer
 from outreach.domain.tokens import Purpose
 from outreach.services.answers import settle_refusal
 from outreach.services.confirm import Client, close_declined
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
+from outreach.services.lowered import lock_mailbox, withhold_surplus
 from outreach.services.public_text import House, read_house
 from outreach.store import address_moves, consents, invitees, requests
 from outreach.store.boxes import ContactKeys
+from outreach.store.contacts import find_by_id
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.campaigns import content as contents
 from outreach.store.schema.consents import confirmation
@@ -125,12 +128,15 @@ def withdraw_by_mail(conn: Connection, ctx: Context, now: int, ref: bytes) -> in
 
 def _reduce(conn: Connection, ctx: Context, now: int, mail: Mail, how: str, client: Client) -> int:
     """Change what still stands. Returns how many consents that were."""
-    consents.lock_contacts(conn, [mail.contact])
+    lock_mailbox(conn, mail.contact)
     before = {row.topic: row for row in consents.held(conn, [mail.contact])}
     changes = _changes(conn, mail, list(before.values()), how, client, now)
     changes = [_with_memory(change, before[change.topic]) for change in changes]
     if changes:
         apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
+    if how in LOWER_CAPS and (person := find_by_id(conn, mail.contact)) is not None:
+        for change in changes:
+            withhold_surplus(conn, now, person, change.topic, Cap(*LOWER_CAPS[how]))
     if how in _STOPS:  # less, or later, is no answer to what a mail asks
         _answer_no(conn, ctx, now, mail, everything=how == "everything")
     return len(changes)

@@ -51,6 +51,20 @@ def test_a_stop_link_never_expires_and_outlives_its_topic(ctx: Context, world: W
     assert state_of(ctx) == "withdrawn"
 
 
+def test_a_lowered_cap_keeps_the_earliest_of_what_was_planned(ctx: Context, world: World) -> None:
+    topic_id, text_id = world.topic(cap_n=3)
+    person = world.person(ALICE)
+    world.grant(person, topic_id, text_id)
+    long_ago = world.now - 8 * 86_400_000_000
+    ref = letter(ctx, world, person.id, topic_id, planned=long_ago, counted=long_ago, settled=long_ago)
+    for place in range(2):
+        letter(ctx, world, person.id, topic_id, state="planned", counted=None, settled=None, planned=world.now + place)
+    stop(ctx, ref, "lower", Purpose.WHY)
+    with ctx.db.reading() as conn:
+        rows = conn.execute(select(message.c.state, message.c.reason).order_by(message.c.id)).all()
+    assert [tuple(row) for row in rows] == [("sent", None), ("planned", None), ("withheld", "cap_own")]
+
+
 def test_looking_at_the_page_changes_nothing(ctx: Context, world: World) -> None:
     _, _, ref = subscribed(ctx, world)
     seen = view_stop(ctx, link(ctx, Purpose.STOP, ref))

@@ -6,9 +6,9 @@ from outreach.domain.errors import NotFoundError
 from outreach.services.context import Context
 from outreach.services.conversations import own
 from outreach.services.conversations.own import OwnConversation
+from outreach.services.lowered import lock_mailbox
 from outreach.services.public_text import Promise, offered, read_house
 from outreach.services.rights.way_in import owner_of
-from outreach.services.room.pressing import lock_mailbox
 from outreach.services.room.topics import RoomView, room_of
 
 

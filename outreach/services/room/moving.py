@@ -18,10 +18,10 @@ from outreach.services.confirm import Client
 from outreach.services.context import Context
 from outreach.services.expiry import erase_strangers
 from outreach.services.invitation_mail import day
+from outreach.services.lowered import lock_mailbox
 from outreach.services.outbox import queue_notice
 from outreach.services.public_text import House, Promise, promise_of, read_house
 from outreach.services.rights.way_in import owner_of
-from outreach.services.room.pressing import lock_mailbox
 from outreach.services.room.topics import RoomView, room_of
 from outreach.services.scanners import looks_like_one
 from outreach.store import address_moves as store

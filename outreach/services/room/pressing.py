@@ -15,18 +15,18 @@ from sqlalchemy import Connection, select
 from outreach.domain.actors import OWNER
 from outreach.domain.consent import LIVE, Event, State
 from outreach.domain.errors import ConflictError, NotFoundError
-from outreach.domain.frequency import SECOND, Cap
+from outreach.domain.frequency import Cap
 from outreach.domain.own_limits import check_lower
 from outreach.domain.tokens import Purpose
 from outreach.services.confirm import Client, close_declined
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
+from outreach.services.lowered import lock_mailbox, withhold_surplus
 from outreach.services.rights.way_in import owner_of
 from outreach.services.room.topics import can_restore
-from outreach.store import address_moves, consents, invitees
+from outreach.store import address_moves
 from outreach.store import room as store
-from outreach.store.contacts import Person, find_by_id
-from outreach.store.messages import Settled, settle
+from outreach.store.contacts import Person
 from outreach.store.schema.consents import confirmation
 
 
@@ -84,26 +84,6 @@ def press(ctx: Context, token: str, topics: Collection[bytes] | None, wanted: Pr
             _answer_no(conn, ctx, now, person)
             address_moves.refuse_at(conn, now, person.id, None)
         return tuple(Was(row.ref, row.title, row.state, row.paused_until, _own(row)) for row in chosen)
-
-
-def lock_mailbox(conn: Connection, contact_id: int) -> None:
-    """Lock a person and every other spelling of their mailbox, in id order: its caps are counted together."""
-    person = find_by_id(conn, contact_id)
-    others = invitees.held_of_mailbox(conn, person.mailbox) if person is not None else ()
-    consents.lock_contacts(conn, {contact_id, *others})
-
-
-def withhold_surplus(conn: Connection, now: int, person: Person, topic_id: int | None, cap: Cap) -> int:
-    """Withhold the campaigns' mails to a person that a lowered cap has no place for; the earliest go as planned.
-
-    Else each of several would count against the others, and none would go. Returns how many.
-    """
-    taken = store.places(conn, person.mailbox, topic_id, now - cap.window * SECOND)
-    mine = [row for row in taken if row.contact == person.id and row.origin == "campaign"]
-    planned = [row.id for row in mine if row.state == "planned"]
-    room = max(0, cap.n - (len(taken) - len(planned)))
-    surplus = [Settled(one, "withheld", "cap_own") for one in planned[room:]]
-    return len(settle(conn, now, surplus, "planned"))
 
 
 def _choose(

@@ -13,9 +13,9 @@ from outreach.domain.actors import OWNER
 from outreach.domain.frequency import SECOND, Cap
 from outreach.domain.own_limits import check_lower, check_quiet, lower_caps
 from outreach.services.context import Context
+from outreach.services.lowered import lock_mailbox, withhold_surplus
 from outreach.services.rights.carry_out import Correction, correct
 from outreach.services.rights.way_in import owner_of
-from outreach.services.room.pressing import lock_mailbox, withhold_surplus
 from outreach.services.room.topics import RoomView, room_of
 from outreach.store import room as store
 from outreach.store.audit import Entry, record
