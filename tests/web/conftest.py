@@ -74,7 +74,8 @@ def applications() -> dict[str, Flask]:
 def app(ctx: Context, applications: dict[str, Flask], request: pytest.FixtureRequest) -> Iterator[Flask]:
     """The application over this test's store: one for all tests with the same settings and keys.
 
-    What a test changes in its configuration is put back, and what its limits counted is forgotten.
+    What a test changes in its configuration is put back; what its limits counted, and what pages keep for a while, is
+    forgotten.
     """
     settings = ctx.settings.model_dump_json(exclude={"instance", "database_url", "clock_file"})
     made_of = f"{ctx.keyring.sessions.hex()} {settings}"
@@ -82,10 +83,12 @@ def app(ctx: Context, applications: dict[str, Flask], request: pytest.FixtureReq
         applications[made_of] = request.getfixturevalue("own_app")
     made = applications[made_of]
     made.extensions["outreach"] = ctx
-    kept = dict(made.config)
+    config, extensions = dict(made.config), dict(made.extensions)
     yield made
     made.config.clear()
-    made.config.update(kept)
+    made.config.update(config)
+    made.extensions.clear()
+    made.extensions.update(extensions)
     made.extensions["outreach.limiter"].reset()
 
 

@@ -58,7 +58,7 @@ def test_the_link_nobody_sees_is_in_the_markup_alone_and_does_nothing_but_be_not
         assert count(ctx, observation) == 1
     with ctx.db.reading() as conn:
         row = conn.execute(select(observation)).one()
-    assert set(row._mapping) == {"about", "at"}
+    assert set(row._mapping) == {"id", "about", "at"}
 
 
 def test_an_observation_counts_for_a_day_and_is_gone_after_it(ctx: Context, app: Flask, world: World) -> None:
