@@ -33,6 +33,7 @@ def main() -> None:
         _staff(chromium, product)
         _members(chromium, product)
         _public(chromium, product)
+        _room(chromium, product)
         chromium.close()
     for picture in sorted(HERE.glob("*.png")):
         size = picture.stat().st_size
@@ -72,7 +73,25 @@ def _recipient(chromium: Browser, product: Product) -> None:
 def _public(chromium: Browser, product: Product) -> None:
     with reading(chromium, product.url) as reader:
         _open_until(reader, "/transparency", "section")
-        _take(reader, "public-figures", whole=True)
+        _take(reader, "public-figures")
+
+
+def _room(chromium: Browser, product: Product) -> None:
+    """The room of somebody whom campaigns reached, behind the link mailed to them."""
+    letters = read_letters(product.instance / "mailbox", every=3)
+    somebody = min(letter.to for letter in letters if letter.is_campaign)
+    with reading(chromium, product.url) as reader:
+        reader.open("/room")
+        reader.page.locator("#address").fill(somebody)
+        reader.press("Mail me the link")
+        found: dict[str, str] = {}
+        while "room" not in found:  # an older letter: ours is on its way
+            found = _read(reader, somebody)
+        reader.open(f"{found['room']}?lang=en")
+        _take(reader, "recipient-room", whole=True)
+        _take(reader, "recipient-room-narrow-dark", narrow=True, dark=True, whole=True)
+        reader.open(f"{found['room']}/history?lang=en")
+        _take(reader, "recipient-room-history")
 
 
 def _open_until(reader: Reader, path: str, found: str) -> None:
@@ -108,7 +127,7 @@ def _read(reader: Reader, words: str) -> dict[str, str]:
         letters.first.click()
     reader.follow("Plain text")
     text = reader.page.locator("pre").inner_text()
-    return {found.group(1): found.group(0) for found in re.finditer(r"http\S+?/(confirm|why|stop)/[\w.-]+", text)}
+    return {found.group(1): found.group(0) for found in re.finditer(r"http\S+?/(confirm|why|stop|room)/[\w.-]+", text)}
 
 
 def _staff(chromium: Browser, product: Product) -> None:
@@ -128,6 +147,12 @@ def _staff(chromium: Browser, product: Product) -> None:
         reader.open("/topics")
         reader.follow("Garden tips")
         _take(reader, "topic")
+        reader.open("/conversations")
+        _take(reader, "marketer-conversations")
+        reader.page.get_by_role("button", name=re.compile("Open the conversation")).first.click()
+        _take(reader, "marketer-conversation")
+        reader.open("/compliance/reports")
+        _take(reader, "officer-reports")
         _open_until(reader, "/compliance", "text=Accepted")
         _take(reader, "officer-start")
         _take(reader, "officer-start-dark", dark=True)
