@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import create_engine, event
 
 from outreach.config import Settings, load_keyring
@@ -26,6 +27,14 @@ def sharing() -> Iterator[Sharing]:
         shared = Sharing(create_engine)
         patch.setattr(database, "create_engine", shared.create_engine)
         yield shared
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """A command that a test runs in this process sets up logs for its own streams: not for the tests after it."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from outreach.store import consents, requests
 from outreach.store.audit import Entry, record
 from outreach.store.contacts import find_by_id
 from outreach.store.schema.campaigns import message
+from outreach.store.schema.people import contact
 
 
 def mail_fresh_link(ctx: Context, token: str) -> None:
@@ -62,7 +63,9 @@ def _leaked(ctx: Context, token: str, now: int) -> bytes | None:
 
 def _may_send(ctx: Context, conn: Connection, now: int, mail: Mail) -> bool:
     """Whether none is on its way about this topic, and the mailbox's budget has room; takes a place in it."""
+    own = select(contact.c.mailbox).where(contact.c.id == mail.contact).scalar_subquery()
     on_its_way = select(message.c.id).where(
+        message.c.mailbox == own,  # the index is by mailbox
         message.c.contact == mail.contact,
         message.c.topic == mail.topic,
         message.c.origin == "notice",

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Row
 from outreach.store.decide import AUDIENCE, Rule
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation
-from outreach.store.schema.people import mailbox
+from outreach.store.schema.people import contact, mailbox
 
 KIND = "promotional"
 """What such a mail counts as under the caps, the give ratio included (ePrivacy 13: asking for consent is marketing)."""
@@ -81,7 +81,9 @@ def unanswered(conn: Connection, now: int, limit: int) -> list[Row[Any]]:
 
 def was_asked(conn: Connection, question: Row[Any]) -> bool:
     """Whether the mail of a question was handed over."""
+    own = select(contact.c.mailbox).where(contact.c.id == question.contact).scalar_subquery()
     query = select(message.c.id).where(
+        message.c.mailbox == own,  # the index is by mailbox
         message.c.contact == question.contact,
         message.c.confirmation == question.id,
         message.c.state.in_(["sent", "unknown"]),
