@@ -57,7 +57,7 @@ def _recipient(chromium: Browser, product: Product) -> None:
         _take(reader, "recipient-confirm", whole=True)
         links = _asked(reader, ["Seed shop"])
         reader.open(links["confirm"])
-        _take(reader, "recipient-confirm-several", whole=True)
+        _take(reader, "recipient-confirm-several")
     with reading(chromium, product.url) as reader:
         links = _read(reader, "Bring your spare beans")
         reader.follow("Letter")
@@ -189,7 +189,7 @@ def _members(chromium: Browser, product: Product) -> None:
         _take(reader, "member-incoming", whole=True)
         reader.open("/me/connections")
         reader.follow("Nora Field")
-        _take(reader, "member-connection", whole=True)
+        _take(reader, "member-connection")
         reader.open("/me/links")
         reader.follow("Seed group page")
         _take(reader, "member-connect-link", whole=True)
