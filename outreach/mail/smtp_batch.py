@@ -51,7 +51,9 @@ class Batch:
         self._finished.set()
 
     def crash(self, error: BaseException) -> None:
-        """Something nobody foresaw: what became of the rest is only in the journal."""
+        """Something nobody foresaw: what became of the rest is only in the journal. A batch that is over stays so."""
+        if self._finished.is_set():
+            return
         self._error = error
         self._finished.set()
 

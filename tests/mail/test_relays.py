@@ -13,6 +13,7 @@ from outreach.config import Settings
 from outreach.domain.errors import SettingsError
 from outreach.hosts import Relay
 from outreach.mail.relays import Router, Turns
+from outreach.mail.smtp_batch import Batch
 from outreach.mail.smtp_health import Health
 from outreach.mail.smtp_opening import Timeouts
 from outreach.mail.transport import Outcome, Result
@@ -298,6 +299,15 @@ def test_closing_under_way_ends_a_hand_off_with_an_outcome_for_every_mail(client
         router.close()
         outcomes = by_id(handing.result(5))
     assert [str(outcomes[number].result) for number in range(5)] == ["unknown", *["put_back"] * 4]
+
+
+def test_outcomes_stand_though_the_loop_ends_before_they_are_fetched() -> None:
+    batch = Batch([parcel(1)], Diary(), None)
+    outcome = Outcome(1, Result.SENT)
+    assert batch.done(outcome)
+    batch.finish()
+    batch.crash(RuntimeError("the router was closed"))
+    assert batch.wait() == [outcome]
 
 
 @CLIENTS
