@@ -128,8 +128,9 @@ def test_a_suspended_inviter_is_heard_and_let_invite_again(chromium: Browser, de
         reader.open("/invitations")
         reader.look()
         assert "@" not in reader.page.inner_text("main"), "an inviter goes by a code"
-        reader.page.locator("main tbody tr", has_text="appeals").get_by_role("link").click()
-        expect(reader.page.get_by_role("heading", level=1)).to_contain_text("Inviter")
+        with reader.page.expect_navigation():
+            reader.page.locator("main tbody tr", has_text="appeals").get_by_role("link").click()
+        expect(reader.page.get_by_role("heading", level=1)).to_contain_text("Inviter ")
         reader.look()
         reader.follow("Read and answer the appeal")
         reader.look()
