@@ -333,6 +333,17 @@ def counts_since(conn: Connection, since: int) -> list[Row[Any]]:
     return list(conn.execute(query))
 
 
+def came_back_since(conn: Connection, since: int, kinds: Collection[str]) -> dict[str, int]:
+    """By provider: how many mails that a server had taken came back by mail since then, undone reports left out."""
+    query = select(inbound_report.c.provider, func.count()).where(
+        inbound_report.c.at >= since,
+        inbound_report.c.source == "mail",
+        inbound_report.c.kind.in_(sorted(kinds)),
+        inbound_report.c.undone.is_(None),
+    )
+    return {provider: int(n) for provider, n in conn.execute(query.group_by(inbound_report.c.provider))}
+
+
 def campaigns_since(conn: Connection, since: int, most: int) -> list[Row[Any]]:
     """(id, ref, name, state) of campaigns that anything was reported of since then, the newest first."""
     told = select(inbound_report.c.campaign).where(inbound_report.c.at >= since, inbound_report.c.campaign.is_not(None))

@@ -8,6 +8,7 @@ from flask_babel import gettext
 from werkzeug.exceptions import HTTPException
 
 from outreach.domain.errors import TokenError
+from outreach.domain.tokens import TokenCompromisedError
 
 Lost = Callable[[str, str, int], ResponseReturnValue]
 """Makes the page of a fault: title, text, status."""
@@ -20,6 +21,10 @@ def expect_faults(blueprint: Blueprint, lost: Lost) -> None:
         text = gettext("It is not one of ours, or a part of it got lost. Nothing was changed. Copy the whole link.")
         return lost(gettext("This link is not complete"), text, 404)
 
+    def compromised(_error: TokenCompromisedError) -> ResponseReturnValue:
+        text = gettext("The key that protected it became known to somebody else. Nothing was changed.")
+        return lost(gettext("This link can no longer be trusted"), text, 410)
+
     def refused(error: HTTPException) -> ResponseReturnValue | HTTPException:
         if error.code == 429:
             text = gettext("Too many requests came from your network. Nothing was lost; wait a minute and try again.")
@@ -30,4 +35,5 @@ def expect_faults(blueprint: Blueprint, lost: Lost) -> None:
         return error
 
     blueprint.register_error_handler(TokenError, foreign)
+    blueprint.register_error_handler(TokenCompromisedError, compromised)
     blueprint.register_error_handler(HTTPException, refused)

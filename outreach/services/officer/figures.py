@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
+from outreach.mail.inbound.incoming import Kind
 from outreach.services.context import Context
-from outreach.store import log_figures
+from outreach.store import inbound, log_figures
 from outreach.store.log_figures import COMPLAINTS, DAY
 from outreach.store.messages import PROVIDERS
 
@@ -21,7 +22,8 @@ BOUNCES_WARN, BOUNCES_STOP = 20_000, 50_000
 FEWEST = 100
 """Mails below which a rate says nothing."""
 
-_BOUNCES = frozenset({"address", "refused", "gave_up"})
+_REFUSED = frozenset({"address", "refused", "gave_up"})
+_RETURNED = frozenset({Kind.HARD_BOUNCE.value, Kind.SOFT_BOUNCE.value})
 
 
 class Level(StrEnum):
@@ -35,13 +37,21 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """One provider's answer to what went to it in `days` days (UTC, today included)."""
+    """One provider's answer to what went to it in `days` days (UTC, today included).
+
+    `sent`: mails it took; `refused`: those it would not take; `returned`: those it took and sent back later.
+    """
 
     provider: str
     days: int
     sent: int
-    bounced: int
+    refused: int
+    returned: int
     complained: int
+
+    @property
+    def bounced(self) -> int:
+        return self.refused + self.returned
 
     @property
     def complaints(self) -> Level:
@@ -54,7 +64,7 @@ class Rate:
     @property
     def tried(self) -> int:
         """Mails that came to an end at the provider, either way."""
-        return self.sent + self.bounced
+        return self.sent + self.refused
 
     @property
     def is_crossed(self) -> bool:
@@ -98,7 +108,8 @@ def rates(conn: Connection, now: int) -> list[Rate]:
     found = []
     for days in PERIODS:
         sent: Counter[str] = Counter()
-        bounced: Counter[str] = Counter()
+        refused: Counter[str] = Counter()
+        returned = inbound.came_back_since(conn, (today - days + 1) * DAY, _RETURNED)
         complained: Counter[str] = Counter()
         kinds = ("message.sent", "message.failed", COMPLAINTS)
         for kind, _topic, reason, provider, n in log_figures.sums(conn, today - days + 1, today + 1, kinds):
@@ -106,12 +117,19 @@ def rates(conn: Connection, now: int) -> list[Rate]:
                 sent[provider] += n
             elif kind == COMPLAINTS:
                 complained[provider] += n
-            elif reason in _BOUNCES:
-                bounced[provider] += n
+            elif reason in _REFUSED:
+                refused[provider] += n
         found += [
-            Rate(provider=one, days=days, sent=sent[one], bounced=bounced[one], complained=complained[one])
+            Rate(
+                provider=one,
+                days=days,
+                sent=sent[one],
+                refused=refused[one],
+                returned=returned.get(one, 0),
+                complained=complained[one],
+            )
             for one in PROVIDERS
-            if sent[one] or bounced[one] or complained[one]
+            if sent[one] or refused[one] or one in returned or complained[one]
         ]
     return found
 

@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from outreach.domain.errors import NotFoundError, TokenExpiredError
-from outreach.domain.tokens import TokenCompromisedError
 from outreach.services.public_text import see_house
 from outreach.services.rights.erasure import WorksHereError
 from outreach.web.faults import expect_faults
@@ -33,12 +32,6 @@ expect_faults(blueprint, lost)
 def _expired(_error: TokenExpiredError) -> ResponseReturnValue:
     text = gettext("Such a link works for half an hour. Nothing was changed.")
     return lost(gettext("This link is past its time"), text, 410, token=(request.view_args or {}).get("token"))
-
-
-@blueprint.errorhandler(TokenCompromisedError)
-def _compromised(_error: TokenCompromisedError) -> ResponseReturnValue:
-    text = gettext("The key that protected it became known to somebody else. Nothing was changed.")
-    return lost(gettext("This link can no longer be trusted"), text, 410)
 
 
 @blueprint.errorhandler(NotFoundError)

@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from outreach.domain.errors import ConflictError, TokenExpiredError
-from outreach.domain.tokens import TokenCompromisedError
 from outreach.services.confirm import Client
 from outreach.services.room.topics import RoomView
 from outreach.web.language import chosen_locale, speak_to
@@ -58,12 +57,6 @@ def _expired(_error: TokenExpiredError) -> ResponseReturnValue:
     """One button mails a fresh link to the mailbox the old one went to."""
     token = (request.view_args or {}).get("token")
     return render_template("room/expired.html", token=token), 410
-
-
-@blueprint.errorhandler(TokenCompromisedError)
-def _compromised(_error: TokenCompromisedError) -> ResponseReturnValue:
-    text = gettext("The key that protected it became known to somebody else. Nothing was changed.")
-    return lost(gettext("This link can no longer be trusted"), text, 410)
 
 
 @blueprint.errorhandler(ConflictError)

@@ -11,6 +11,7 @@ from outreach.services.campaign_pages import see_campaign
 from outreach.services.intake.figures import Rate, see_rates
 from outreach.services.intake.lines import PAUSES, watch_lines
 from outreach.services.intake.undo import undo_report
+from outreach.services.officer.figures import rates
 from outreach.store.schema.campaigns import campaign
 from tests.factories import World
 from tests.services.intake.sending import Sent, complaint_of, report_of
@@ -34,6 +35,12 @@ def ref_of(sent: Sent) -> bytes:
 def mails(sent: Sent, many: int) -> list[bytes]:
     sent.pass_days(0.001)
     return [sent.message(sent.reader()) for _ in range(many)]
+
+
+def desk(sent: Sent) -> list[tuple[int, int, int]]:
+    """(taken, came back, handed over) of each period on the officer's first page."""
+    with sent.ctx.db.reading() as conn:
+        return [(rate.sent, rate.bounced, rate.tried) for rate in rates(conn, sent.ctx.db.now(conn))]
 
 
 @pytest.mark.parametrize(("why", "door"), [("complaints", Door.REPORT), ("bounces", Door.BOUNCE)])
@@ -88,6 +95,8 @@ def test_rates_by_topic_provider_and_campaign_leave_out_what_was_undone(sent: Se
     for (rate,) in (found.topics, found.providers, found.campaigns):
         assert (rate.sent, rate.complained, rate.bounced) == (6, 1, 1), rate.name
         assert rate.complaints == pytest.approx(10_000 / 6)
+    assert desk(sent) == [(6, 1, 6)] * 3
     undo_report(sent.ctx, OFFICER, sent.newest(), WHY)
     (rate,) = see_rates(sent.ctx, OFFICER).providers
     assert (rate.complained, rate.bounced) == (1, 0)
+    assert desk(sent) == [(6, 0, 6)] * 3
