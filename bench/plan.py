@@ -9,7 +9,10 @@ web waiting all the while. `exponent`: the slope of planning's time over the tow
 `ratio_cpu` compares processor time alone.
 `judge_us`: microseconds a message of the second decision, in the batches of 500 a worker decides.
 
-Runs alternate, each on a fresh copy. `--people` sets the size, `--repeats` how often, `--large` plans ten million once.
+Runs alternate, each on a fresh copy. `--people` sets the size, `--repeats` how often.
+
+`--large` plans a million and then ten million once, on PostgreSQL, without copies and so without the bare INSERT: what
+a row costs at either size, and the exponent between.
 """
 
 import argparse
@@ -113,6 +116,16 @@ class OnPostgresql:
             into.execute(text("CREATE UNIQUE INDEX staged_id ON staged (id)"))
 
 
+class InPlace(OnPostgresql):
+    """No copies: ten million people and fifty million mails are tens of gigabytes already."""
+
+    def copy(self) -> Context:
+        return self.base()
+
+    def drop(self) -> None:
+        self._server.drop(self._base)
+
+
 _NEWEST = "campaign = (SELECT MAX(campaign) FROM message)"
 
 
@@ -173,6 +186,7 @@ def measure(store: Store, people: int, repeats: int, *, bare: bool) -> Figures:
             figures.slices += slices
             if number == 0:
                 _count(run, figures)
+            if number == 0 and bare:
                 base = store.base()
                 store.stage(base, run)
                 settle_in(base)
@@ -297,7 +311,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description="Planning against a bare INSERT of the same rows.")
     arguments.add_argument("--people", type=int, default=1_000_000)
     arguments.add_argument("--repeats", type=int, default=3)
-    arguments.add_argument("--large", action="store_true", help="ten million people, once, PostgreSQL alone")
+    arguments.add_argument("--large", action="store_true", help="a million people, then ten, once each, on PostgreSQL")
     chosen = arguments.parse_args()
     with durable_postgresql() as server, folder() as place:
 
@@ -306,15 +320,39 @@ def main() -> None:
             yield OnPostgresql(server, place)
 
         if chosen.large:
-            with postgresql() as store:
-                large = measure(store, 10_000_000, 1, bare=True)
-            print(f"plan_large ratio={large.ratio(large.bare):.2f} us={large.planner[0] / large.rows * 1e6:.1f}")
+            print(_report_large([_plan_in_place(server, place, people) for people in _LARGE]))
             return
         print("PostgreSQL")
         pg, *exponents = _scale(postgresql, chosen.people, chosen.repeats)
     print("SQLite")
     lite, *exponents_sqlite = _scale(_on_sqlite, chosen.people, chosen.repeats)
     print(_report(pg, exponents, lite, exponents_sqlite))
+
+
+_LARGE = (1_000_000, 10_000_000)
+
+
+def _plan_in_place(server: Cluster, place: Path, people: int) -> Figures:
+    store = InPlace(server, place)
+    try:
+        return measure(store, people, 1, bare=False)
+    finally:
+        store.drop()
+
+
+def _report_large(found: Sequence[Figures]) -> str:
+    """Planning ten million beside planning a million in the same run: the same of each row, or it is not linear."""
+    us, cpu = (
+        [spent / one.rows * 1e6 for one, spent in pairs]
+        for pairs in ([(one, one.planner[0]) for one in found], [(one, one.planner_cpu[0]) for one in found])
+    )
+    exponent, exponent_cpu = (
+        _exponent([(people, one * people) for people, one in zip(_LARGE, spent, strict=True)]) for spent in (us, cpu)
+    )
+    return (
+        f"plan_large us={us[1]:.1f} us_million={us[0]:.1f} exponent={exponent:.2f} exponent_cpu={exponent_cpu:.2f} "
+        f"judge_us={found[1].judged[0]:.1f} judge_us_million={found[0].judged[0]:.1f} rows={found[1].rows}"
+    )
 
 
 @contextmanager

@@ -53,6 +53,7 @@ def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:
     app.testing = testing
     app.extensions["outreach"] = ctx
     app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.autoescape = True  # Flask would leave out what is imported from files named .jinja
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     app.url_map.converters["ref"] = refs.RefConverter
     log.log_requests(app)

@@ -99,6 +99,8 @@ class World:
         ratio_k: int = 0,
         kinds: str = "informational,promotional",
         locale: str = "en",
+        gets: str = "what to sow and prune",
+        sender_name: str = "Northfield",
     ) -> int:
         wording = f"I would like Northfield to send me mail, at most {cap_n} times."
         return self._insert(
@@ -108,9 +110,9 @@ class World:
             locale=locale,
             version=version,
             title="Garden tips",
-            gets="what to sow and prune",
+            gets=gets,
             wording=wording,
-            sender_name="Northfield",
+            sender_name=sender_name,
             kinds=kinds,
             cap_n=cap_n,
             cap_window=window,

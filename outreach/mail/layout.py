@@ -41,7 +41,7 @@ def environment(locale: str) -> Environment:
     """The template environment of one locale such as "sv" or "nl-BE"."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=select_autoescape(["html"]),
+        autoescape=select_autoescape(["html", "jinja"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -42,6 +42,15 @@ def test_a_sign_up_page_ticks_nothing_and_prints_the_promise_and_the_ceiling(cli
     assert client.get("/sign-up/no-such-topic").status_code == 404
 
 
+def test_words_of_a_published_text_are_words_and_never_markup(client: Browser, world: World) -> None:
+    """What pages share stands in files named .jinja, which Flask by itself would not escape."""
+    topic, _ = world.topic()
+    world.text(topic, version=2, gets="<a href='//evil.example'>tips</a>", sender_name="North <b>field</b>")
+    page = client.page("/sign-up/topic-1")
+    assert "evil.example&#39;&gt;tips&lt;/a&gt;" in page
+    assert "North &lt;b&gt;field&lt;/b&gt;" in page
+
+
 def test_a_form_on_another_site_works_without_cookie_or_csrf_and_sets_none(
     ctx: Context, client: Browser, world: World
 ) -> None:
