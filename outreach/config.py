@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     inbound_authserv: str = Field(
         "", description="name of one's own mail server whose Authentication-Results (RFC 8601) are believed"
     )
+    inbound_certificate_file: str = Field(
+        "", description="certificate and chain, in PEM, for STARTTLS at the listener; empty: it offers none"
+    )
+    inbound_key_file: str = Field("", description="its private key, in PEM")
     clock_file: Path | None = Field(
         None, description="rehearsals: a file with seconds to add to the clock; refused unless mail stays on this host"
     )
@@ -146,6 +150,12 @@ class Settings(BaseSettings):
                 "broker_url: workers on several machines need PostgreSQL in database_url; on SQLite, `workers` of one "
                 "machine need no broker"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_certificate_has_a_key(self) -> "Settings":
+        if bool(self.inbound_certificate_file) != bool(self.inbound_key_file):
+            raise ValueError("inbound_certificate_file, inbound_key_file: name both, or neither")
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """The door for mail that comes in: an SMTP or LMTP server that decides at RCPT, and answers 250 once a mail is on disk.
 
 Who may be written to is said by `services/intake/accept.py`; what cannot be kept now is to come again (451), so nothing
-is lost and nothing bounces for our sake. It relays for nobody and answers no mail by mail, so it makes no loops.
+is lost and nothing bounces for our sake. It relays for nobody and answers no mail by mail, so it makes no loops. With a
+certificate it offers STARTTLS and requires it of nobody, as a server for everybody's mail must not (RFC 3207 §4).
 """
 
 import asyncio
@@ -16,9 +17,10 @@ from typing import Any, TypeVar
 
 import structlog
 from aiosmtpd.lmtp import LMTP
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 
 from outreach.domain.errors import SettingsError
+from outreach.engines.certificate import certificate_of
 from outreach.engines.ticks import where
 from outreach.hosts import LOOPBACK
 from outreach.mail.peer import Peer
@@ -51,11 +53,15 @@ _T = TypeVar("_T")
 
 
 class Listener(Receiver):
-    """Takes mail in where the settings say, from `start` to `stop`; `port` instead of theirs where it is given."""
+    """Takes mail in where the settings say, from `start` to `stop`; `port` instead of theirs where it is given.
+
+    Raises SettingsError where a certificate is named that cannot be shown.
+    """
 
     def __init__(self, ctx: Context, port: int | None = None) -> None:
         settings = ctx.settings
         self._ctx = ctx
+        self._certificate = certificate_of(settings)
         self._is_lmtp = settings.inbound_protocol == "lmtp"
         self._threads = ThreadPoolExecutor(_STORE_THREADS, "intake")
         self._peers = _Peers()
@@ -78,13 +84,17 @@ class Listener(Receiver):
             hostname=self._ctx.settings.mail_in,
             ident="Outreach",
             command_call_limit=_COMMANDS,
+            tls_context=self._certificate.current() if self._certificate else None,
             loop=loop,
         )
 
 
 @contextmanager
 def listening(ctx: Context) -> Iterator[None]:
-    """Take mail in while the block runs, if any is to come in. Where another listens already, that one does."""
+    """Take mail in while the block runs, if any is to come in. Where another listens already, that one does.
+
+    Raises SettingsError as Listener does.
+    """
     if not ctx.settings.mail_in:
         yield
         return
@@ -127,6 +137,10 @@ class _Conversation(Conversation):
     _is_turned_away = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Also called when TLS begins."""
+        if self in self._others:
+            super().connection_made(transport)
+            return
         host = _host(transport.get_extra_info("peername"))
         theirs = len([one for one in self._others if isinstance(one, _Conversation) and one.host == host])
         self.host = host
@@ -152,6 +166,9 @@ class _Conversation(Conversation):
             self.end()
             return
         super().data_received(data)
+
+    async def smtp_AUTH(self, _arg: str) -> None:  # noqa: N802
+        await self.push("502 5.5.1 Nobody signs in here")
 
     def _set_post_data_state(self) -> None:
         self._octets = 0
@@ -198,6 +215,12 @@ class _Handler:
         self._ctx, self._threads, self._peers, self._is_lmtp = ctx, threads, peers, is_lmtp
         self._unknown = 0
 
+    async def handle_EHLO(  # noqa: N802
+        self, _server: SMTP, session: Session, _envelope: Envelope, name: str, offers: list[str]
+    ) -> list[str]:
+        session.host_name = name
+        return [offer for offer in offers if not offer.startswith("250-AUTH")]  # aiosmtpd's, under TLS
+
     async def handle_MAIL(  # noqa: N802
         self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
@@ -236,9 +259,13 @@ class _Handler:
         answers = []
         for known in envelope.known:
             answers.append(await self._keep(known, octets, peer))
+        log.info("listener.mail", protocol=self._protocol(session), kept=answers.count(_KEPT), of=len(answers))
         return self._say(answers)
 
     async def handle_exception(self, error: Exception) -> str:
+        if isinstance(error, TLSSetupException):
+            log.info("listener.no-handshake", error=type(error.__cause__).__name__)
+            return _LATER
         log.error("listener.conversation", error=type(error).__name__, where=where(error))
         return _LATER
 
@@ -247,6 +274,12 @@ class _Handler:
         if refused is None:
             return _LATER
         return f"{refused.code} {refused.text}" if isinstance(refused, Refusal) else _KEPT
+
+    def _protocol(self, session: Session) -> str:
+        """How the mail came, in the words of RFC 3848."""
+        if not session.extended_smtp:
+            return "SMTP"
+        return ("LMTP" if self._is_lmtp else "ESMTP") + ("S" if session.ssl else "")
 
     def _say(self, answers: list[str]) -> str:
         """By LMTP an answer for each recipient (RFC 2033 §4.2); by SMTP one for all: what is not kept comes again."""

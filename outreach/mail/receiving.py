@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, syntax
 
 _T = TypeVar("_T")
 
@@ -27,9 +27,23 @@ class Conversation(SMTP):
         super().connection_lost(error)
 
     def end(self) -> None:
-        """Hang up."""
+        """Hang up; under TLS without waiting for the client's last word."""
         if self.transport is not None:
             self.transport.close()
+        if self._original_transport is not None:
+            self._original_transport.close()
+
+    @property
+    def is_under_tls(self) -> bool:
+        return self.session is not None and self.session.ssl is not None
+
+    @syntax("STARTTLS", when="tls_context")
+    async def smtp_STARTTLS(self, arg: str) -> None:  # noqa: N802  aiosmtpd's
+        """RFC 3207 §4, once. aiosmtpd forgets what was said before, and what came behind the command in clear."""
+        if self.is_under_tls:
+            await self.push("503 5.5.1 This is under TLS already")
+            return
+        await super().smtp_STARTTLS(arg)
 
 
 Answer = Callable[[asyncio.AbstractEventLoop, set[Conversation]], Conversation]
