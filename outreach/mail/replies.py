@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from outreach.domain import addresses
+from outreach.mail.inbound.incoming import Kind
+from outreach.mail.inbound.verdict import by_words
 from outreach.mail.transport import Outcome, Parcel, Result
 
 _LONGEST_LINE = 4096  # RFC 5321 §4.5.3.1.5 asks for 512; be lenient, not boundless
@@ -13,12 +15,6 @@ _SHORT, _MOST_KNOWN = 200, 64
 _SHAPE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _NO_SUCH_MAILBOX = {"5.1.1", "5.1.6", "5.1.10"}
-_NO_SUCH_WORDS = re.compile(
-    r"(?:user|recipient|mailbox|address|account)\b[^.;]{0,60}\b(?:unknown|not found|does(?: not|n't) exist|not exist)|"
-    r"(?:unknown|no such|invalid|non-?existent|nonexisting) (?:local )?(?:user|recipient|mailbox|address|account)|"
-    r"no mailbox (?:here|by that name)|user (?:doesn't|does not) have",
-    re.IGNORECASE,
-)
 _MOST_TEXT = 500
 
 
@@ -48,13 +44,14 @@ class Reply:
     def names_no_mailbox(self) -> bool:
         """Said of a RCPT: there is no such mailbox, so nothing should ever be sent there again.
 
-        A refusal by policy (5.7.x) or any other enhanced code says nothing of the kind, whatever its words.
+        A refusal by policy (5.7.x) or any other enhanced code says nothing of the kind, whatever its words; without
+        one the words count as they do in a report that comes back.
         """
         if self.code not in {550, 551, 553}:
             return False
         if self.enhanced:
             return self.enhanced in _NO_SUCH_MAILBOX
-        return "5.7." not in self.text and _NO_SUCH_WORDS.search(self.text) is not None
+        return "5.7." not in self.text and by_words(self.text) is Kind.HARD_BOUNCE
 
 
 class ReplyReader:
