@@ -17,6 +17,7 @@ from outreach.domain.frequency import SECOND, Cap
 from outreach.domain.own_limits import DAY, lower_caps, most_in_any
 from outreach.domain.rights import Kind
 from outreach.domain.rights import State as RequestState
+from outreach.services.agreed import read_agreed
 from outreach.services.context import Context
 from outreach.services.public_text import House, read_house
 from outreach.services.receipts.links import token_of
@@ -163,6 +164,7 @@ def _topic(
     opened = now - promise.window * SECOND
     lately = now - LOOKED_BACK * DAY * SECOND
     evidence: Mapping[str, Any] = {} if agreed is None else keys.facts(row.contact, agreed.evidence_box)
+    told = read_agreed(evidence, at=0 if agreed is None else agreed.at, wording=row.wording)
     return TopicView(
         ref=row.ref,
         title=row.title,
@@ -179,10 +181,10 @@ def _topic(
         own=None if row.own_n is None else Cap(row.own_n, row.own_window),
         got=sum(1 for at in ledger if at > opened),
         most=most_in_any((at for at in ledger if at > lately), promise.window),
-        agreed=None if agreed is None else int(evidence.get("given", agreed.at)),
+        agreed=None if agreed is None else told.at,
         how="" if agreed is None else agreed.event,
-        source=str(evidence.get("source", "")),
-        wording=str(evidence.get("wording", evidence.get("objecting", row.wording))),
+        source=told.source,
+        wording=told.wording,
         receipt="" if agreed is None else token_of(ctx, agreed.ref, agreed.at),
         lower=lower_caps(promise),
         can_restore=can_restore(row, last, now),
