@@ -8,7 +8,7 @@ from jinja2 import StrictUndefined
 
 from outreach.config import Settings
 from outreach.services.context import Context, open_context
-from outreach.web import auth, errors, formats, layout, limits, log, refs, security
+from outreach.web import auth, errors, formats, layout, limits, log, pages, refs, security
 from outreach.web.account.views import blueprint as account
 from outreach.web.admin.views import blueprint as admin
 from outreach.web.answers.views import blueprint as answers
@@ -51,6 +51,7 @@ def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:
     app = Flask("outreach", root_path=str(Path(__file__).parent), template_folder=ROOT / "templates")
     app.static_folder = str(ROOT / "static")
     app.testing = testing
+    app.jinja_environment = pages.Pages
     app.extensions["outreach"] = ctx
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.autoescape = True  # Flask would leave out what is imported from files named .jinja

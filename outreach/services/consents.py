@@ -67,7 +67,26 @@ def apply_event(
         evidence=evidence or {},
         message_ref=message_ref,
     )
-    return apply_changes(conn, ctx, now, actor=actor, changes=[change])[0]
+    return apply_changes(conn, ctx, now, actor=actor, changes=[change])[0].state
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of a change: the state after it, and the ref of the event that tells of it, if one was written."""
+
+    state: State
+    event: bytes | None
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the caller holds already. `refs`: of the contacts, locked in this transaction; `rows`: all their consents,
+    read since; `keys`: theirs.
+    """
+
+    refs: Mapping[int, bytes]
+    rows: Sequence[store.Held] | None = None
+    keys: ContactKeys | None = None
 
 
 def apply_changes(
@@ -78,22 +97,27 @@ def apply_changes(
     actor: Actor,
     changes: Sequence[Change],
     keys: ContactKeys | None = None,
-) -> list[State]:
-    """Apply at most one change per person and topic, inside the caller's transaction. Returns the states after.
+    held: Held | None = None,
+) -> list[Applied]:
+    """Apply at most one change per person and topic, inside the caller's transaction. Returns what became of each.
 
-    `keys`: what the caller holds of the contacts' keys already. Locks the contacts first. Where an event changes
-    nothing (a second withdrawal) nothing is written. Raises ConflictError where the consent machine refuses, before
-    anything is written.
+    `keys`, `held`: what the caller holds already, not to be read again. Else locks the contacts first. Where an event
+    changes nothing (a second withdrawal) nothing is written. Raises ConflictError where the consent machine refuses,
+    before anything is written.
     """
     if not changes:
         return []
-    refs = store.lock_contacts(conn, (change.contact for change in changes))
-    rows = {(row.contact, row.topic): row for row in store.held(conn, list(refs), {c.topic for c in changes})}
+    refs = held.refs if held else store.lock_contacts(conn, (change.contact for change in changes))
+    found = held.rows if held else None
+    if found is None:
+        found = store.held(conn, list(refs), {change.topic for change in changes})
+    rows = {(row.contact, row.topic): row for row in found}
     texts = store.texts(conn, (change.text for change in changes if change.text is not None))
     topics = store.topics(conn, (change.topic for change in changes))
-    keys = keys or ContactKeys(ctx.keyring, conn)
-    keys.load(refs)
-    longest = _longest_life(conn, now) if any(change.event in GIVING for change in changes) else None
+    keys = keys or (held.keys if held else None) or ContactKeys(ctx.keyring, conn)
+    keys.load(change.contact for change in changes)
+    rules = policies.values_at(conn, now, Name.EXPIRY, Name.CAP_TOTAL) if _gives(changes) else {}
+    longest: int | None = rules[Name.EXPIRY]["most_days"] if rules else None
     steps = [
         _Step(change, rows.get((change.contact, change.topic)), texts, topics[change.topic], longest)
         for change in changes
@@ -103,19 +127,13 @@ def apply_changes(
     store.write(conn, fresh, [step.columns(now) for step in written if step.row is not None])
     store.add_events(conn, [step.event(now, keys) for step in written])
     record(conn, now, *(step.entry(now, actor, refs) for step in written))
-    _print_ceiling(conn, now, [change.contact for change in changes if change.event == Event.CONFIRMED])
-    return [step.after for step in steps]
+    if people := sorted({change.contact for change in changes if change.event == Event.CONFIRMED}):
+        store.set_ceiling(conn, people, store.tightest(rules[Name.CAP_TOTAL]))
+    return [Applied(step.after, step.ref if step.is_written else None) for step in steps]
 
 
-def _print_ceiling(conn: Connection, now: int, contacts: Iterable[int]) -> None:
-    if people := sorted(set(contacts)):
-        store.set_ceiling(conn, people, store.total_ceiling(conn, now))
-
-
-def _longest_life(conn: Connection, now: int) -> int | None:
-    """Days a consent given now may live at most, by policy."""
-    most: int | None = policies.value_at(conn, Name.EXPIRY, now)["most_days"]
-    return most
+def _gives(changes: Iterable[Change]) -> bool:
+    return any(change.event in GIVING for change in changes)
 
 
 _HELD = LIVE | {State.EXPIRED}

@@ -12,7 +12,7 @@ from outreach.domain.errors import TokenError
 from outreach.domain.tokens import MAIL_PURPOSES, Purpose, TokenCompromisedError
 from outreach.services.context import Context
 from outreach.services.outbox import queue_notice
-from outreach.services.withdraw import Mail, find_mail, standing
+from outreach.services.standing import Mail, find_mail, standing
 from outreach.store import consents, requests
 from outreach.store.audit import Entry, record
 from outreach.store.contacts import find_by_id

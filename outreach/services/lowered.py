@@ -1,19 +1,24 @@
 """What a lowered cap does to mails already planned: the earliest keep their places, the others are withheld."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection
 
 from outreach.domain.frequency import SECOND, Cap
-from outreach.store import consents, invitees
+from outreach.store import consents
 from outreach.store import room as store
-from outreach.store.contacts import Person, find_by_id
+from outreach.store.contacts import Person
 from outreach.store.messages import Settled, settle
 
 
 def lock_mailbox(conn: Connection, contact_id: int) -> None:
     """Lock a person and every other spelling of their mailbox, in id order: its caps are counted together."""
-    person = find_by_id(conn, contact_id)
-    others = invitees.held_of_mailbox(conn, person.mailbox) if person is not None else ()
-    consents.lock_contacts(conn, {contact_id, *others})
+    lock_mailboxes(conn, [contact_id])
+
+
+def lock_mailboxes(conn: Connection, contacts: Collection[int]) -> dict[int, bytes]:
+    """The same for several people. Returns the refs of all who are locked, by id."""
+    return consents.lock_contacts(conn, consents.spellings(conn, contacts))
 
 
 def withhold_surplus(conn: Connection, now: int, person: Person, topic_id: int | None, cap: Cap) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
@@ -94,7 +94,15 @@ def preferred_locales(wanted: str, house: House) -> tuple[str, ...]:
     return tuple(dict.fromkeys((wanted, house.locale, "en")))
 
 
-def promise_of(topic: Row[Any], text: Row[Any]) -> Promise:
+class TopicFacts(NamedTuple):
+    """What a promise says of its topic, where a row holds more than a topic."""
+
+    id: int
+    ref: bytes
+    slug: str
+
+
+def promise_of(topic: Row[Any] | TopicFacts, text: Row[Any]) -> Promise:
     """A topic and one of its texts as a reader sees them."""
     return Promise(
         topic=topic.id,

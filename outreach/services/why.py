@@ -4,35 +4,26 @@ A mail may have been forwarded (promise 2): the address is masked, no other mail
 limits over everything it says what they are, never how much of them is used, for that would tell of other mails.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection
 from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
-from outreach.domain.errors import NotFoundError
+from outreach.domain.consent import LIVE, State
+from outreach.domain.errors import NotFoundError, OutreachError
+from outreach.domain.invitation import Answer
 from outreach.domain.policies import Name, caps_of
-from outreach.domain.tokens import Purpose
+from outreach.domain.tokens import Purpose, Token
 from outreach.services.context import Context
-from outreach.services.policies.asking import Act
-from outreach.services.public_text import Promise, promise_of
+from outreach.services.public_text import Promise, TopicFacts, promise_of, read_house
 from outreach.services.receipts.links import token_of
-from outreach.services.transparency import publish
-from outreach.services.withdraw import LOWER_CAPS, Mail, Standing, find_mail, is_less, standing
-from outreach.store import approvals, consents, policies
-from outreach.store.audit_log import ENTRY_COLUMNS, stored_bytes
+from outreach.services.standing import Standing
+from outreach.services.withdraw import LOWER_CAPS, is_less
+from outreach.store import consents, explaining, policies
 from outreach.store.boxes import ContactKeys
-from outreach.store.schema.audit import audit_entry, audit_leaf
-from outreach.store.schema.campaigns import campaign, message
-from outreach.store.schema.campaigns import content as contents
-from outreach.store.schema.consents import confirmation, consent
-from outreach.store.schema.members import invitation
-from outreach.store.schema.people import contact
-
-_SECOND = 1_000_000
-_OUTCOMES = ("message.sent", "message.withheld", "message.failed", "message.unknown")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,64 +118,106 @@ def explain(ctx: Context, token: str) -> Explanation:
     """Why the mail of this link came, or was withheld. Changes nothing. Raises TokenError, NotFoundError when it is no
     longer held.
     """
+    return ctx.turns.take(lambda tokens: _explain(ctx, tokens), token, kind="why")
+
+
+def _explain(ctx: Context, tokens: Sequence[str]) -> list[Explanation | OutreachError]:
     with ctx.db.looking() as conn:
         now = ctx.db.now(conn)
-        read = ctx.tokens.read(Purpose.WHY, token, now)
-        mail = find_mail(conn, read.ref)
-        if mail is None:
-            raise NotFoundError("Nothing is held about this mail any more.")
-        row = conn.execute(_ROW, {"of_ref": read.ref}).one()
-        keys = ContactKeys(ctx.keyring, conn)
-        exact = keys.text(row.contact, row.address_box)
-        here = standing(conn, mail)
-        held = _held(conn, mail)
-        agreement = _agreement(conn, ctx, keys, mail, row, held) if mail.topic is not None else None
-        is_live = here.state in {"granted", "paused"}
+        read = [ctx.tokens.tried(Purpose.WHY, token, now) for token in tokens]
+        rows = explaining.facts(conn, {one.ref for one in read if isinstance(one, Token)})
+        shared = _Shared(ctx, conn, now, rows.values())
+        return [shared.explained(rows.get(one.ref)) if isinstance(one, Token) else one for one in read]
+
+
+class _Shared:
+    """What the explanations of one turn share."""
+
+    def __init__(self, ctx: Context, conn: Connection, now: int, rows: Collection[Row[Any]]) -> None:
+        self._ctx, self._house = ctx, read_house(conn)
+        self._ceilings = [(cap.n, cap.window) for cap in caps_of(policies.value_at(conn, Name.CAP_TOTAL, now))]
+        self._keys = ContactKeys(ctx.keyring, conn)
+        for row in rows:
+            if row.wrapped is not None:
+                self._keys.unwrap(row.contact, row.kek, row.wrapped)
+        texts = {text for row in rows for text in (row.event_text, row.standing_text) if text is not None}
+        self._texts = consents.texts(conn, texts)
+
+    def explained(self, row: Row[Any] | None) -> Explanation | NotFoundError:
+        if row is None:
+            return NotFoundError("Nothing is held about this mail any more.")
+        exact = self._keys.text(row.contact, row.address_box) if row.wrapped is not None else None
+        about = _about(row, self._keys)
+        agreement = self._agreement(row)
+        is_live = row.standing in LIVE
         return Explanation(
-            standing=here,
+            standing=self._standing(row),
             origin=row.origin,
             kind=row.kind,
-            about=_about(row, keys),
+            about=about,
             subject=row.subject or "",
             state=row.state,
             reason=row.reason or "",
-            decided=_decision(conn, row, keys),
+            decided=_decision(row, about),
             sent=row.counted or row.settled,
             masked=addresses.mask(exact) if exact else "",
             agreement=agreement,
-            limits=tuple(_limits(conn, now, row, agreement, held)) if agreement else (),
-            proof=_proof(conn, row.person, read.ref),
-            lower=_lower(held, agreement) if is_live else "",
-            can_pause=here.state == "granted",
+            limits=tuple(self._limits(row, agreement)) if agreement else (),
+            proof=_proof(row),
+            lower=_lower(row, agreement) if is_live else "",
+            can_pause=row.standing == State.GRANTED,
             code=row.code,
         )
 
+    def _standing(self, row: Row[Any]) -> Standing:
+        is_invitation = row.origin == "invitation" and row.invitation is not None
+        is_barred = is_invitation and row.invitation_answer == Answer.NEVER
+        return Standing(
+            house=self._house,
+            locale=row.locale,
+            timezone=row.timezone,
+            topic=self._title(row),
+            state=State.WITHDRAWN if is_barred else row.standing or State.NONE,
+            is_question=row.about == "topics",
+            is_open=row.about is not None and row.answered is None,
+            is_invitation=is_invitation,
+            has_others=bool(row.has_others),
+        )
 
-_ROW = (
-    select(
-        message,
-        contents.c.subject,
-        contents.c.frozen,
-        contact.c.address_box,
-        contact.c.code,
-        contact.c.ref.label("person"),
-        contact.c.own_total_n,
-        contact.c.own_total_window,
-        contact.c.ceiling_n,
-        contact.c.ceiling_window,
-        campaign.c.ref.label("campaign_ref"),
-        confirmation.c.about,
-        confirmation.c.requested,
-        invitation.c.way,
-        invitation.c.asked,
-    )
-    .join(contact, contact.c.id == message.c.contact)
-    .outerjoin(contents, contents.c.id == message.c.content)
-    .outerjoin(campaign, campaign.c.id == message.c.campaign)
-    .outerjoin(confirmation, confirmation.c.id == message.c.confirmation)
-    .outerjoin(invitation, invitation.c.id == message.c.invitation)
-    .where(message.c.ref == bindparam("of_ref"))
-)
+    def _title(self, row: Row[Any]) -> str:
+        if row.topic is None:
+            return ""
+        return str(row.name if row.standing_text is None else self._texts[row.standing_text].title)
+
+    def _agreement(self, row: Row[Any]) -> Agreement | None:
+        if row.event_text is None:
+            return None
+        text = self._texts[row.event_text]
+        evidence = self._keys.facts(row.contact, row.evidence_box) if row.wrapped is not None else {}
+        return Agreement(
+            at=int(evidence.get("given", row.event_at)),
+            how=row.event,
+            promise=promise_of(TopicFacts(row.topic, row.topic_ref, row.slug), text),
+            source=str(evidence.get("source", "")),
+            wording=str(evidence.get("wording", evidence.get("objecting", text.wording))),
+            receipt=token_of(self._ctx, row.event_ref, row.event_at),
+            ends=row.expires if row.standing in LIVE else None,
+        )
+
+    def _limits(self, row: Row[Any], agreement: Agreement) -> Iterator[Limit]:
+        """The promise, the person's own lower caps, and the ceiling over everything that is the tightest."""
+        promise = agreement.promise
+        is_counted = row.own_topic is not None and row.state not in {"withheld", "failed"}
+        yield Limit("promise", promise.cap_n, promise.cap_window, row.nth if is_counted else None)
+        if row.own_n is not None:
+            yield Limit("own", row.own_n, row.own_window, row.own_nth if is_counted else None)
+        if row.own_total_n is not None:
+            yield Limit("own-total", row.own_total_n, row.own_total_window)
+        ceilings = list(self._ceilings)
+        if row.ceiling_n is not None:
+            ceilings.append((row.ceiling_n, row.ceiling_window))
+        if ceilings:
+            yield Limit("total", *min(ceilings, key=lambda one: one[0] / one[1]))
 
 
 def _about(row: Row[Any], keys: ContactKeys) -> str:
@@ -202,13 +235,12 @@ _STAFF_ACTS = frozenset({"staff-password", "policy-change", "rights"})
 """Notices of our own that an act of staff brings; all others come of what their reader did or asked for."""
 
 
-def _decision(conn: Connection, row: Row[Any], keys: ContactKeys) -> Decision:
+def _decision(row: Row[Any], about: str) -> Decision:
     if row.origin == "campaign":
-        asked = approvals.newest_about(conn, str(Act.CAMPAIGN), row.campaign_ref) if row.campaign_ref else None
-        if asked is None or asked.state != "approved":
+        if row.approval != "approved":
             return Decision(by="marketer", at=row.frozen)
-        return Decision(by="marketer", at=row.frozen, approved=asked.answered, is_by_delay=asked.answerer == "engine")
-    if row.origin == "confirmation" and row.about == "renewal":
+        return Decision(by="marketer", at=row.frozen, approved=row.approved, is_by_delay=row.answerer == "engine")
+    if row.origin == "confirmation" and about == "renewal":
         return Decision(by="system", at=row.planned)
     if row.origin == "confirmation":
         return Decision(by="typist", at=row.requested)
@@ -216,95 +248,23 @@ def _decision(conn: Connection, row: Row[Any], keys: ContactKeys) -> Decision:
         return Decision(by="asker" if row.way == "link" else "member", at=row.asked)
     if row.origin in {"test", "reply"}:
         return Decision(by="marketer" if row.origin == "test" else "staff", at=row.planned)
-    return Decision(by="staff" if _about(row, keys) in _STAFF_ACTS else "reader", at=row.planned)
+    return Decision(by="staff" if about in _STAFF_ACTS else "reader", at=row.planned)
 
 
-def _held(conn: Connection, mail: Mail) -> Row[Any] | None:
-    """Where its reader stands with the topic of the mail, with the caps that hold."""
-    return conn.execute(_HELD, {"of_contact": mail.contact, "of_topic": mail.topic or 0}).one_or_none()
-
-
-_HELD = select(consent).where(consent.c.contact == bindparam("of_contact"), consent.c.topic == bindparam("of_topic"))
-
-
-def _agreement(
-    conn: Connection, ctx: Context, keys: ContactKeys, mail: Mail, row: Row[Any], held: Row[Any] | None
-) -> Agreement | None:
-    event = consents.agreement(conn, mail.contact, mail.topic or 0, before=row.planned)
-    if event is None or event.text is None:
-        return None
-    text = consents.texts(conn, [event.text])[event.text]
-    evidence = keys.facts(mail.contact, event.evidence_box)
-    return Agreement(
-        at=int(evidence.get("given", event.at)),
-        how=event.event,
-        promise=promise_of(consents.topics(conn, [event.topic])[event.topic], text),
-        source=str(evidence.get("source", "")),
-        wording=str(evidence.get("wording", evidence.get("objecting", text.wording))),
-        receipt=token_of(ctx, event.ref, event.at),
-        ends=held.expires if held is not None and held.state in {"granted", "paused"} else None,
-    )
-
-
-def _limits(conn: Connection, now: int, row: Row[Any], agreement: Agreement, held: Row[Any] | None) -> Iterator[Limit]:
-    """The promise, the person's own lower caps, and the ceiling over everything that is the tightest."""
-    promise = agreement.promise
-    yield Limit("promise", promise.cap_n, promise.cap_window, _nth(conn, row, promise.cap_window))
-    if held is not None and held.own_n is not None:
-        yield Limit("own", held.own_n, held.own_window, _nth(conn, row, held.own_window))
-    if row.own_total_n is not None:
-        yield Limit("own-total", row.own_total_n, row.own_total_window)
-    ceilings = [(cap.n, cap.window) for cap in caps_of(policies.value_at(conn, Name.CAP_TOTAL, now))]
-    if row.ceiling_n is not None:
-        ceilings.append((row.ceiling_n, row.ceiling_window))
-    if ceilings:
-        yield Limit("total", *min(ceilings, key=lambda one: one[0] / one[1]))
-
-
-def _nth(conn: Connection, row: Row[Any], window: int) -> int | None:
-    """Which mail of its topic to this mailbox it was in the `window` seconds that end with it; None if not sent."""
-    if row.topic is None or row.state in {"withheld", "failed"}:
-        return None
-    sent = row.counted or row.settled or row.planned
-    query = select(func.count()).where(
-        message.c.mailbox == row.mailbox,
-        message.c.topic == row.topic,
-        message.c.origin.in_(["campaign", "confirmation"]),
-        message.c.counted > sent - window * _SECOND,
-        message.c.counted <= sent,
-    )
-    return int(conn.execute(query).scalar_one())
-
-
-def _proof(conn: Connection, person: bytes, ref: bytes) -> Proof | None:
+def _proof(row: Row[Any]) -> Proof | None:
     """The newest entry that says what became of the mail; None before there is one."""
-    entry = conn.execute(_ENTRY, {"of_person": person, "of_message": ref}).one_or_none()
+    entry = explaining.entry_of(row)
     if entry is None:
         return None
-    point = publish.newest(conn) if entry.position is not None else None
-    is_shown = point is not None and entry.position < point.size
-    return Proof(stored_bytes(entry).decode(), entry.position, point.size if point is not None and is_shown else None)
+    is_shown = row.position is not None and row.published is not None and row.position < row.published
+    return Proof(entry.decode(), row.position, row.published if is_shown else None)
 
 
-_ENTRY = (
-    select(audit_leaf.c.position, *ENTRY_COLUMNS)
-    .select_from(audit_entry)
-    .outerjoin(audit_leaf, audit_leaf.c.entry == audit_entry.c.id)
-    .where(
-        audit_entry.c.contact == bindparam("of_person"),
-        audit_entry.c.message == bindparam("of_message"),
-        audit_entry.c.kind.in_(_OUTCOMES),
-    )
-    .order_by(audit_entry.c.id.desc())
-    .limit(1)
-)
-
-
-def _lower(held: Row[Any] | None, agreement: Agreement | None) -> str:
+def _lower(row: Row[Any], agreement: Agreement | None) -> str:
     """The first of the lower caps that would be less than all that holds now."""
-    if held is None or agreement is None:
+    if agreement is None:
         return ""
     now = [(agreement.promise.cap_n, agreement.promise.cap_window)]
-    if held.own_n is not None:
-        now.append((held.own_n, held.own_window))
+    if row.own_n is not None:
+        now.append((row.own_n, row.own_window))
     return next((how for how, cap in LOWER_CAPS.items() if all(is_less(cap, one) for one in now)), "")

@@ -8,28 +8,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
 
 from outreach.domain.actors import RECIPIENT
 from outreach.domain.consent import LIVE, Event, State
-from outreach.domain.errors import ConflictError, InvalidInputError, TokenError
+from outreach.domain.errors import ConflictError, InvalidInputError, OutreachError, TokenError
 from outreach.domain.frequency import Cap
 from outreach.domain.invitation import Answer
-from outreach.domain.tokens import Purpose
+from outreach.domain.tokens import Purpose, Token
 from outreach.services.answers import settle_refusal
 from outreach.services.confirm import Client, close_declined
-from outreach.services.consents import Change, apply_changes
+from outreach.services.consents import Change, Held, apply_changes
 from outreach.services.context import Context
-from outreach.services.lowered import lock_mailbox, withhold_surplus
-from outreach.services.public_text import House, read_house
+from outreach.services.lowered import lock_mailboxes, withhold_surplus
+from outreach.services.standing import Mail, Standing, find_mail, find_mails, standing, standings
+from outreach.services.turns import Later
 from outreach.store import address_moves, consents, invitees, requests
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import find_by_id
-from outreach.store.schema.campaigns import campaign, message
-from outreach.store.schema.campaigns import content as contents
 from outreach.store.schema.consents import confirmation
-from outreach.store.schema.people import contact
 
 PAUSE_DAYS = 30
 LOWER_CAPS = {"lower": (1, 7 * 86_400), "lower-month": (1, 30 * 86_400)}
@@ -38,24 +36,6 @@ LOWER_CAPS = {"lower": (1, 7 * 86_400), "lower-month": (1, 30 * 86_400)}
 _DAY = 86_400_000_000
 WAYS = ("one-click", "page", "everything", *LOWER_CAPS, "pause")
 _STOPS = frozenset({"one-click", "page", "everything", "mail"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """What a mail's link is about. `topic`: its title, empty when the mail belongs to none; `state`: of its consent; of
-    an invitation withdrawn, once its reader wants nothing more from anybody here. `is_question`: it asks for a first
-    yes; `is_open`: which nobody has answered yet.
-    """
-
-    house: House
-    locale: str
-    timezone: str
-    topic: str = ""
-    state: str = "none"
-    is_question: bool = False
-    is_open: bool = False
-    is_invitation: bool = False
-    has_others: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +48,22 @@ class Withdrawn:
 
 
 @dataclass(frozen=True)
-class Mail:
-    """The mail a link was in, as far as acting on it needs. `question`: what it asks about, of the mails that ask.
+class Press:
+    """One press of a button behind a link."""
 
-    `invitation`: the one it brings; a notice about a connection brings none.
-    """
+    token: str
+    how: str
+    client: Client
+    purpose: Purpose
 
-    ref: bytes
-    contact: int
-    topic: int | None
-    confirmation: int | None
-    locale: str
-    timezone: str
-    invitation: int | None = None
-    question: str = ""
-    is_open: bool = False
+
+@dataclass(frozen=True)
+class Act:
+    """What a press asks to be done about its mail."""
+
+    mail: Mail
+    how: str
+    client: Client
 
 
 def view_stop(ctx: Context, token: str) -> Standing:
@@ -101,17 +82,46 @@ def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Pur
     """
     if how not in WAYS or purpose not in {Purpose.STOP, Purpose.WHY}:
         raise InvalidInputError("Choose one of the buttons on the page. Nothing was changed.")
+    return ctx.turns.take(lambda presses: _withdraw(ctx, presses), Press(token, how, client, purpose), kind="withdraw")
+
+
+def _withdraw(ctx: Context, presses: Sequence[Press]) -> list[Withdrawn | OutreachError | Later]:
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        read = ctx.tokens.read(purpose, token, now)
-        mail = find_mail(conn, read.ref)
-        if mail is None:  # for ever: nothing is held, so nothing is sent
-            return Withdrawn(standing=standing(conn, None), changed=0)
-        if mail.invitation is not None and how in _STOPS:
-            return _never_again(conn, ctx, now, mail)
-        changed = _reduce(conn, ctx, now, mail, how, client)
-        undo = ctx.tokens.issue(Purpose.UNDO, mail.ref, now) if changed and how != "one-click" else None
-        return Withdrawn(standing=standing(conn, mail), changed=changed, undo=undo)
+        read = [ctx.tokens.tried(press.purpose, press.token, now) for press in presses]
+        mails = find_mails(conn, {one.ref for one in read if isinstance(one, Token)})
+        outcomes: dict[int, Withdrawn | OutreachError | Later] = {}
+        acts: dict[int, Act] = {}
+        for place, (press, one) in enumerate(zip(presses, read, strict=True)):
+            mail = mails.get(one.ref) if isinstance(one, Token) else None
+            if isinstance(one, OutreachError):
+                outcomes[place] = one
+            elif mail is None:  # for ever: nothing is held, so nothing is sent
+                outcomes[place] = Withdrawn(standing=standing(conn, None), changed=0)
+            elif not acts and mail.invitation is not None and press.how in _STOPS:
+                outcomes[place] = _never_again(conn, ctx, now, mail)
+                acts = {-1: Act(mail, press.how, press.client)}
+            elif any(not _is_apart(act, mail, press.how) for act in acts.values()):
+                outcomes[place] = Later()
+            else:
+                acts[place] = Act(mail, press.how, press.client)
+        acts.pop(-1, None)
+        changed = _reduce(conn, ctx, now, list(acts.values()))
+        after = standings(conn, [act.mail for act in acts.values()])
+        for (place, act), count, here in zip(acts.items(), changed, after, strict=True):
+            undo = ctx.tokens.issue(Purpose.UNDO, act.mail.ref, now) if count and act.how != "one-click" else None
+            outcomes[place] = Withdrawn(standing=here, changed=count, undo=undo)
+        return [outcomes[place] for place in range(len(presses))]
+
+
+def _is_apart(act: Act, mail: Mail, how: str) -> bool:
+    """Whether a press can share a turn with `act`: stops of two people from mails of a topic, which touch nothing of
+    each other. All others lock more than their person, and are carried out alone.
+    """
+    plain = all(
+        one.topic is not None and one.confirmation is None and one.invitation is None for one in (act.mail, mail)
+    )
+    return plain and {act.how, how} <= {"one-click", "page"} and act.mail.contact != mail.contact
 
 
 def withdraw_by_mail(conn: Connection, ctx: Context, now: int, ref: bytes) -> int:
@@ -123,23 +133,31 @@ def withdraw_by_mail(conn: Connection, ctx: Context, now: int, ref: bytes) -> in
         return 0
     if mail.invitation is not None:
         return _never_again(conn, ctx, now, mail).changed
-    return _reduce(conn, ctx, now, mail, "mail", Client())
+    return _reduce(conn, ctx, now, [Act(mail, "mail", Client())])[0]
 
 
-def _reduce(conn: Connection, ctx: Context, now: int, mail: Mail, how: str, client: Client) -> int:
-    """Change what still stands. Returns how many consents that were."""
-    lock_mailbox(conn, mail.contact)
-    before = {row.topic: row for row in consents.held(conn, [mail.contact])}
-    changes = _changes(conn, mail, list(before.values()), how, client, now)
-    changes = [_with_memory(change, before[change.topic]) for change in changes]
-    if changes:
-        apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
-    if how in LOWER_CAPS and (person := find_by_id(conn, mail.contact)) is not None:
-        for change in changes:
-            withhold_surplus(conn, now, person, change.topic, Cap(*LOWER_CAPS[how]))
-    if how in _STOPS:  # less, or later, is no answer to what a mail asks
-        _answer_no(conn, ctx, now, mail, everything=how == "everything")
-    return len(changes)
+def _reduce(conn: Connection, ctx: Context, now: int, acts: Sequence[Act]) -> list[int]:
+    """Change what still stands, each act about another person. Returns how many consents each changed."""
+    if not acts:
+        return []
+    people = [act.mail.contact for act in acts]
+    refs = lock_mailboxes(conn, people)
+    rows = consents.held(conn, people)
+    before = {(row.contact, row.topic): row for row in rows}
+    changes: list[list[Change]] = []
+    for act in acts:
+        mine = [row for row in rows if row.contact == act.mail.contact]
+        wanted = _changes(conn, act.mail, mine, act.how, act.client, now)
+        changes.append([_with_memory(change, before[change.contact, change.topic]) for change in wanted])
+    together = [change for some in changes for change in some]
+    apply_changes(conn, ctx, now, actor=RECIPIENT, changes=together, held=Held(refs, rows))
+    for act, some in zip(acts, changes, strict=True):
+        if act.how in LOWER_CAPS and (person := find_by_id(conn, act.mail.contact)) is not None:
+            for change in some:
+                withhold_surplus(conn, now, person, change.topic, Cap(*LOWER_CAPS[act.how]))
+        if act.how in _STOPS:  # less, or later, is no answer to what a mail asks
+            _answer_no(conn, ctx, now, act.mail, everything=act.how == "everything")
+    return [len(some) for some in changes]
 
 
 def _never_again(conn: Connection, ctx: Context, now: int, mail: Mail) -> Withdrawn:
@@ -177,80 +195,6 @@ def can_undo(ctx: Context, token: str) -> bool:
         except TokenError:
             return False
         return True
-
-
-_MAIL = (
-    select(
-        message.c.origin,
-        message.c.contact,
-        message.c.topic,
-        message.c.confirmation,
-        message.c.invitation,
-        confirmation.c.about,
-        confirmation.c.answered,
-        campaign.c.topic.label("tested"),
-        contact.c.locale,
-        contact.c.timezone,
-    )
-    .join(contact, contact.c.id == message.c.contact)
-    .outerjoin(contents, contents.c.id == message.c.content)
-    .outerjoin(campaign, campaign.c.id == contents.c.campaign)
-    .outerjoin(confirmation, confirmation.c.id == message.c.confirmation)
-    .where(message.c.ref == bindparam("of_ref"))
-)
-
-
-def find_mail(conn: Connection, ref: bytes) -> Mail | None:
-    """The mail of a link's ref; a test mail stands for its campaign's topic."""
-    row = conn.execute(_MAIL, {"of_ref": ref}).one_or_none()
-    if row is None:
-        return None
-    return Mail(
-        ref=ref,
-        contact=row.contact,
-        topic=row.topic or row.tested,
-        confirmation=row.confirmation,
-        locale=row.locale,
-        timezone=row.timezone,
-        invitation=row.invitation if row.origin == "invitation" else None,
-        question=row.about or "",
-        is_open=row.about is not None and row.answered is None,
-    )
-
-
-def standing(conn: Connection, mail: Mail | None) -> Standing:
-    """Where the mail's reader stands with its topic now."""
-    house = read_house(conn)
-    if mail is None:
-        return Standing(house=house, locale="", timezone=house.timezone)
-    held = {row.topic: row for row in consents.held(conn, [mail.contact])}
-    here = held.get(mail.topic) if mail.topic else None
-    live = {row.topic for row in held.values() if row.state in LIVE}
-    return Standing(
-        house=house,
-        locale=mail.locale,
-        timezone=mail.timezone,
-        topic=_title(conn, mail, here),
-        state=_state(conn, mail, here),
-        is_question=mail.question == "topics",
-        is_open=mail.is_open,
-        is_invitation=mail.invitation is not None,
-        has_others=bool(live - {mail.topic}),
-    )
-
-
-def _state(conn: Connection, mail: Mail, here: consents.Held | None) -> str:
-    if mail.invitation is not None and invitees.again(conn, mail.invitation).answer == Answer.NEVER:
-        return State.WITHDRAWN
-    return here.state if here else State.NONE
-
-
-def _title(conn: Connection, mail: Mail, here: consents.Held | None) -> str:
-    if mail.topic is None:
-        return ""
-    if here is not None and here.text is not None:
-        return str(consents.texts(conn, [here.text])[here.text].title)
-    return str(consents.topics(conn, [mail.topic])[mail.topic].name)
 
 
 def _changes(
@@ -343,10 +287,11 @@ def _answer_no(conn: Connection, ctx: Context, now: int, mail: Mail, *, everythi
 
     What was to come here from another address is asked for by such a mail, and does not come after either.
     """
+    if not everything and mail.confirmation is None:
+        return
     query = select(confirmation).where(confirmation.c.contact == mail.contact, confirmation.c.answered.is_(None))
     if not everything:
         query = query.where(confirmation.c.id == mail.confirmation)
     for question in conn.execute(query.with_for_update()).all():
         close_declined(conn, ctx, now, question)
-    if everything or mail.confirmation is not None:
-        address_moves.refuse_at(conn, now, mail.contact, None if everything else mail.confirmation)
+    address_moves.refuse_at(conn, now, mail.contact, None if everything else mail.confirmation)

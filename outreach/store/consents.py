@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Pool, bindparam, func, select, text, update
 from sqlalchemy.engine import Row
 
 from outreach.domain.consent import GIVING
-from outreach.domain.policies import Name, caps_of
+from outreach.domain.policies import Name, Value, caps_of
 from outreach.store import policies
 from outreach.store.bulk import among, bound, insert_rows
 from outreach.store.database import is_looking
@@ -43,6 +43,13 @@ def lock_contacts(conn: Connection, contacts: Iterable[int]) -> dict[int, bytes]
     return {row.id: row.ref for row in rows}
 
 
+def spellings(conn: Connection, contacts: Collection[int]) -> list[int]:
+    """All who share a mailbox with any of these, themselves among them."""
+    of_them = select(contact.c.mailbox).where(text(among(conn, "contact.id")))
+    query = select(contact.c.id).where(contact.c.mailbox.in_(of_them))
+    return list(conn.execute(query, {"ids": bound(conn, contacts)}).scalars())
+
+
 def held(conn: Connection, contacts: Collection[int], topics: Collection[int] | None = None) -> list[Held]:
     """The consent rows of these contacts, of all topics or of the given ones."""
     query = select(
@@ -68,17 +75,9 @@ def write(conn: Connection, fresh: Sequence[Mapping[str, Any]], changed: Sequenc
     """Insert new rows, update known ones. Each mapping has `contact`, `topic` and the same further columns."""
     for rows in _by_shape(fresh):
         insert_rows(conn, consent, list(rows[0]), [tuple(row.values()) for row in rows])
-    for rows in _by_shape(changed):
-        names = rows[0].keys() - {"contact", "topic"}
-        conn.execute(
-            update(consent)
-            .where(consent.c.contact == bindparam("of_contact"), consent.c.topic == bindparam("of_topic"))
-            .values({name: bindparam(name) for name in names}),
-            [
-                {"of_contact": row["contact"], "of_topic": row["topic"], **{name: row[name] for name in names}}
-                for row in rows
-            ],
-        )
+    for (topic_id, values), contacts in _by_values(changed).items():
+        query = update(consent).where(text(among(conn, "consent.contact")), consent.c.topic == topic_id)
+        conn.execute(query.values(dict(values)), {"ids": bound(conn, contacts)})
 
 
 def _by_shape(rows: Iterable[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -87,6 +86,15 @@ def _by_shape(rows: Iterable[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
     for row in rows:
         shapes.setdefault(tuple(row), []).append(dict(row))
     return list(shapes.values())
+
+
+def _by_values(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[int, tuple[tuple[str, Any], ...]], list[int]]:
+    """The contacts of whom the same becomes the same, by topic and what it becomes: one statement each."""
+    alike: dict[tuple[int, tuple[tuple[str, Any], ...]], list[int]] = {}
+    for row in rows:
+        values = tuple((name, value) for name, value in row.items() if name not in {"contact", "topic"})
+        alike.setdefault((row["topic"], values), []).append(row["contact"])
+    return alike
 
 
 def add_events(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -214,9 +222,13 @@ def current_texts(conn: Connection, topic_ids: Collection[int], locales: Sequenc
 
 def total_ceiling(conn: Connection, now: int) -> tuple[int, int]:
     """(n, seconds): the total ceiling now printed at sign-up, the tightest where there are several."""
-    caps = caps_of(policies.value_at(conn, Name.CAP_TOTAL, now))
-    tightest = min(caps, key=lambda cap: cap.n / cap.window)
-    return tightest.n, tightest.window
+    return tightest(policies.value_at(conn, Name.CAP_TOTAL, now))
+
+
+def tightest(ceiling: Value) -> tuple[int, int]:
+    """(n, seconds) of the tightest cap that a policy over everything sets."""
+    cap = min(caps_of(ceiling), key=lambda one: one.n / one.window)
+    return cap.n, cap.window
 
 
 def set_ceiling(conn: Connection, contacts: Collection[int], ceiling: tuple[int, int]) -> None:

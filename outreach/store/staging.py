@@ -40,17 +40,19 @@ def insert_new_rows(conn: Connection, table: Table, columns: Sequence[str], rows
         staged.drop(conn)
 
 
-def among_keys(conn: Connection, column: str) -> str:
-    """SQL that says `column` is one of the keyed hashes bound, by `bound_keys`, to `keys`."""
+def among_keys(conn: Connection, column: str, *, length: int = 32) -> str:
+    """SQL that says `column` is one of the values of `length` bytes bound, by `bound_keys`, to `keys`."""
     if conn.dialect.name == "postgresql":
-        each = "FROM generate_series(1, length(CAST(:keys AS bytea)), 32) AS at(n)"
-        return f"{column} = ANY(ARRAY(SELECT substr(CAST(:keys AS bytea), n, 32) {each}))"
-    each = "WITH RECURSIVE at(n) AS (SELECT 1 UNION ALL SELECT n + 32 FROM at WHERE n + 32 < length(:keys))"
-    return f"{column} IN ({each} SELECT substr(:keys, n, 32) FROM at)"
+        each = f"FROM generate_series(1, length(CAST(:keys AS bytea)), {length}) AS at(n)"
+        return f"{column} = ANY(ARRAY(SELECT substr(CAST(:keys AS bytea), n, {length}) {each}))"
+    step = f"SELECT n + {length} FROM at WHERE n + {length} < length(:keys)"
+    return (
+        f"{column} IN (WITH RECURSIVE at(n) AS (SELECT 1 UNION ALL {step}) SELECT substr(:keys, n, {length}) FROM at)"
+    )
 
 
 def bound_keys(keys: Iterable[bytes]) -> bytes:
-    """The value `among_keys` expects: keyed hashes of 32 bytes each, however many, as one value."""
+    """The value `among_keys` expects: any number of values of one length, as one."""
     return b"".join(keys)
 
 

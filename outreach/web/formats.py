@@ -1,11 +1,10 @@
 """How values look on pages: instants in the reader's zone, numbers, frequencies, masked addresses, and the language."""
 
 from datetime import UTC, datetime
-from gettext import NullTranslations
 from zoneinfo import ZoneInfo
 
 from flask import Flask, current_app, g, request
-from flask_babel import Babel, format_datetime, get_locale, get_timezone, gettext, ngettext, refresh
+from flask_babel import Babel, format_datetime, get_timezone, gettext, ngettext, refresh
 from flask_babel import format_decimal as babel_decimal
 from markupsafe import Markup
 
@@ -22,11 +21,6 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 def set_up_formats(app: Flask) -> None:
     """Install Flask-Babel and the filters `instant`, `number`, `duration`, `frequency`, `mask`."""
     Babel(app, locale_selector=_locale, timezone_selector=_zone)
-    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # from Jinja's i18n extension
-        lambda text: _words().gettext(text),
-        lambda one, many, n: _words().ngettext(one, many, n),
-        newstyle=True,
-    )
     filters = {"instant": instant, "number": number, "duration": duration, "mask": addresses.mask, "day": day}
     app.jinja_env.filters.update(filters)
     app.jinja_env.globals["frequency"] = frequency
@@ -81,12 +75,6 @@ def frequency(n: int, seconds: int) -> str:
     if seconds == 30 * _DAY:
         return str(gettext("%(n)d a month", n=n))
     return str(gettext("%(n)d in %(length)s", n=n, length=duration(seconds)))
-
-
-def _words() -> NullTranslations:
-    """The catalogue of this page's language: looked up for every text on it, so without Flask-Babel's long way."""
-    locale = get_locale()
-    return translations.catalogue(locale.language if locale else translations.LOCALES[0])
 
 
 def reader_zone() -> ZoneInfo:

@@ -7,12 +7,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
-from jinja2 import FileSystemBytecodeCache
+from jinja2 import Environment, FileSystemBytecodeCache
+from jinja2.bccache import Bucket
 from werkzeug.test import TestResponse
 
 from outreach.app import create_app
 from outreach.services import sessions
 from outreach.services.context import Context
+from outreach.web.pages import Pages
 from outreach.web.security import SIGNED_IN, csrf_secret
 from tests.factories import MadeMember, World
 
@@ -49,10 +51,18 @@ class Browser(FlaskClient):
             cookie[SIGNED_IN] = token
 
 
+class CompiledTemplates(FileSystemBytecodeCache):
+    """Apart by language, since each has templates of its own."""
+
+    def get_bucket(self, environment: Environment, name: str, filename: str | None, source: str) -> Bucket:
+        language = environment.language if isinstance(environment, Pages) else ""
+        return super().get_bucket(environment, f"{language}:{name}", filename, source)
+
+
 @pytest.fixture(scope="session")
 def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
     """Each test has an application of its own; they need not each compile the templates."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    return CompiledTemplates(str(tmp_path_factory.mktemp("templates")))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from outreach.domain.consent import Event
 from outreach.domain.receipts import EVENTS
 from outreach.domain.tokens import Purpose
 from outreach.services.context import Context
-from outreach.services.withdraw import find_mail
+from outreach.services.standing import find_mail
 from outreach.store import consents, requests
 from outreach.store import receipts as store
 

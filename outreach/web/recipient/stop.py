@@ -12,8 +12,8 @@ from outreach.domain.tokens import Purpose, TokenCompromisedError
 from outreach.services import withdraw
 from outreach.services.fresh_link import mail_fresh_link
 from outreach.services.receipts.links import instant_before
+from outreach.services.standing import Standing
 from outreach.services.why import explain
-from outreach.services.withdraw import Standing
 from outreach.web.auth import door
 from outreach.web.home import context
 from outreach.web.people import open_again
