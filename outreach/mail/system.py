@@ -48,7 +48,8 @@ def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
     "account": url, minutes, is_new (nobody has this account yet). "fresh-link": topic
     (its title), url. "go-on": topics as above, confirm_url, stop_url, hidden_url, ends (a day in words).
     "policy-change": policy, is_cap, before, after (values of `domain/policies.py`), starts (a day in
-    words), url. "address-arrives": as "confirmation". "address-leaves": url, to (masked), day (in words).
+    words), url. "address-arrives": as "confirmation". "address-leaves": url, to (masked), day (in words),
+    whole.
     "rights-link", "room-link": url, minutes. "conversation": said (paragraphs, each a list of lines),
     can_reply. "staff-dues": requests, approvals, witnesses, campaigns (counts), is_stuck, url.
     "approval": act, answer (empty: it is asked for), url. "rights": those of `services/rights/notices.tell`.

@@ -95,8 +95,8 @@ def write_appeal(ctx: Context, actor: Actor, words: str) -> bytes:
     if not 0 < len(plain) <= LONGEST_APPEAL:
         raise InvalidInputError(f"Write 1 to {LONGEST_APPEAL} characters. Nothing was sent.", field="words")
     with ctx.db.transaction() as conn:
-        now, row = ctx.db.now(conn), _by_id(conn, member_id)
         held = conn.execute(select(member.c.suspended).where(member.c.id == member_id).with_for_update()).scalar_one()
+        now, row = ctx.db.now(conn), _by_id(conn, member_id)
         if held is None:
             raise ConflictError("Your inviting is not suspended. Nothing was sent.")
         if invitation_desk.open_appeal(conn, member_id) is not None:

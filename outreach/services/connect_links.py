@@ -79,9 +79,9 @@ def make_link(ctx: Context, actor: Actor, *, label: str, most: int | None = None
     _must_be_within("most", most, MOST_ASKS)
     _must_be_within("days", days, MOST_DAYS)
     with ctx.db.transaction() as conn:
+        connect_links.lock_owner(conn, actor.must_be_member())
         owner = must_be_active(conn, actor)
         now = ctx.db.now(conn)
-        connect_links.lock_owner(conn, owner.id)
         if connect_links.live(conn, owner.id, now) >= MOST_LIVE:
             raise ConflictError(f"You have {MOST_LIVE} links switched on. Switch one off before you make another.")
         ref = connect_links.add(

@@ -169,7 +169,7 @@ def end(ctx: Context, actor: Actor, ref: bytes) -> None:
         now = ctx.db.now(conn)
         me = _me(conn, actor)
         row = _mine(conn, me, ref)
-        _end(conn, now, row, by=me.contact, actor=actor, why="pressed")
+        end_row(conn, now, row, by=me.contact, actor=actor, why="pressed")
 
 
 def end_all(
@@ -185,7 +185,7 @@ def end_all(
     """
     lock_everybody(conn, contact_id)
     rows = connections.live_of(conn, [contact_id])
-    return sum(_end(conn, now, row, by=contact_id, actor=actor, why="account closed") for row in rows)
+    return sum(end_row(conn, now, row, by=contact_id, actor=actor, why="account closed") for row in rows)
 
 
 def lock_everybody(conn: Connection, contact_id: int) -> None:
@@ -210,7 +210,7 @@ def end_by_link(ctx: Context, token: str) -> EndView:
         asked = _asked(conn, ctx, token)
         row, inviter = _of_link(conn, asked)
         if row is not None:
-            _end(conn, now, row, by=_other(row, inviter), actor=RECIPIENT, why="pressed")
+            end_row(conn, now, row, by=_other(row, inviter), actor=RECIPIENT, why="pressed")
         return _view_end(conn, ctx, asked)
 
 
@@ -238,8 +238,8 @@ def _set_muted(ctx: Context, actor: Actor, ref: bytes, *, is_muted: bool) -> Non
                 letting.let_waiting_through(conn, ctx, now, row.id, me.contact)
 
 
-def _end(conn: Connection, now: int, row: ConnectionRow, *, by: int, actor: Actor, why: str) -> bool:
-    """End it, unless it has ended; who held no account and nothing else is erased."""
+def end_row(conn: Connection, now: int, row: ConnectionRow, *, by: int, actor: Actor, why: str) -> bool:
+    """End it inside the caller's transaction, unless it has ended; who held no account and nothing else is erased."""
     refs = consents.lock_contacts(conn, [row.low, row.high])
     fresh = connections.by_ref(conn, row.ref, lock=True)
     if fresh is None or fresh.ended is not None:
@@ -276,12 +276,12 @@ def _mine(conn: Connection, me: MemberRow, ref: bytes) -> ConnectionRow:
 
 
 def _locked(conn: Connection, actor: Actor, ref: bytes) -> tuple[MemberRow, ConnectionRow]:
-    """My live connection, both contacts locked first, as everywhere."""
-    me = _me(conn, actor)
-    row = _mine(conn, me, ref)
+    """My live connection, both contacts locked first, as everywhere; and me as I am then: an address can change."""
+    row = _mine(conn, _me(conn, actor), ref)
     consents.lock_contacts(conn, [row.low, row.high])
+    me = _me(conn, actor)
     fresh = connections.by_ref(conn, ref, lock=True)
-    if fresh is None or fresh.ended is not None:
+    if fresh is None or fresh.ended is not None or me.contact not in {fresh.low, fresh.high}:
         raise ConflictError("This connection has ended. Nothing was changed.")
     return me, fresh
 

@@ -25,6 +25,7 @@ from outreach.services.expiry import erase_strangers
 from outreach.services.invitation_rule import let_go
 from outreach.services.members import must_be_open, tell_member
 from outreach.store import connect_links, connections, consents, invitations, invitees, members
+from outreach.store.address_moves import has_left, left
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.members import MemberRow
@@ -94,7 +95,7 @@ def list_incoming(ctx: Context, actor: Actor, *, hand_token: str = "") -> list[I
             invitation.c.settlement.is_(None),
         )
         handed = and_(invitation.c.way == Way.HAND, invitation.c.ref == _held(ctx, now, hand_token))
-        to_me = and_(_is_open(now), invitation.c.member != me.id, or_(handed, _was_mailed(me)))
+        to_me = and_(_is_open(now), invitation.c.member != me.id, or_(handed, _was_mailed(conn, me)))
         query = select(invitation).where(or_(mine, to_me))
         rows = conn.execute(query.order_by(invitation.c.asked.desc(), invitation.c.id.desc())).all()
         return _views(conn, ctx, me, rows)
@@ -190,6 +191,8 @@ def _say_yes(conn: Connection, now: int, me: MemberRow, row: Row[Any], actor: Ac
     is: a change would show them whose mailbox their handed link was accepted from.
     """
     mailbox = None if invitees.names(conn, row, me.mailbox) else me.mailbox
+    if row.mailbox is not None and row.contact == me.contact:
+        mailbox = row.mailbox  # that of the address they had when they were invited
     gone = {"note_box": None, "label_box": None}
     values = {"answered": now, "answer": Answer.ACCEPTED, "mailbox": mailbox, "contact": me.contact, **gone}
     invitations.change(conn, row.id, **values)
@@ -268,7 +271,11 @@ def _asker(conn: Connection, row: Row[Any]) -> tuple[int | None, bytes | None]:
 def _account_of(conn: Connection, mailbox_id: int) -> int | None:
     """The contact of the open account behind a mailbox."""
     query = select(contact.c.id).join(member, and_(member.c.contact == contact.c.id, member.c.closed.is_(None)))
-    return conn.execute(query.where(contact.c.mailbox == mailbox_id).order_by(contact.c.id)).scalars().first()
+    return (
+        conn.execute(query.where(contact.c.mailbox == mailbox_id, ~has_left(contact.c.id)).order_by(contact.c.id))
+        .scalars()
+        .first()
+    )
 
 
 def _is_request(me: MemberRow, row: Row[Any]) -> bool:
@@ -283,15 +290,22 @@ def _is_open(now: int) -> ColumnElement[bool]:
     return and_(invitation.c.answered.is_(None), invitation.c.expires > now)
 
 
-def _was_mailed(me: MemberRow) -> ColumnElement[bool]:
-    """Invitations to this mailbox whose mail went out: whatever was withheld reaches nobody by this way either."""
+def _was_mailed(conn: Connection, me: MemberRow) -> ColumnElement[bool]:
+    """Invitations to this mailbox whose mail went out: whatever was withheld reaches nobody by this way either.
+
+    Those to an address they had before came along with them; to one whose mail went elsewhere without its account, only
+    its own count.
+    """
     mail = exists().where(
         message.c.mailbox == me.mailbox,
         message.c.invitation == invitation.c.id,
         message.c.origin == "invitation",
         message.c.state.in_(_DELIVERED),
     )
-    return and_(invitation.c.way == Way.MAIL, invitation.c.mailbox == me.mailbox, invitation.c.member != me.id, mail)
+    mine = invitation.c.contact == me.contact
+    if not left(conn, me.contact):
+        mine = or_(mine, invitation.c.mailbox == me.mailbox)
+    return and_(invitation.c.way == Way.MAIL, mine, invitation.c.member != me.id, mail)
 
 
 def _made_before(conn: Connection, me: MemberRow, row: Row[Any]) -> bytes:
@@ -327,11 +341,12 @@ def _found(
 
 def _is_to(conn: Connection, me: MemberRow, row: Row[Any], now: int, ends: frozenset[Answer]) -> bool:
     """Whether an invitation is bound to this member or their mailbox, and open or ended as one of `ends`."""
-    if row.member == me.id or (row.mailbox != me.mailbox and row.contact != me.contact):
+    is_mine = row.contact == me.contact or (row.mailbox == me.mailbox and not left(conn, me.contact))
+    if row.member == me.id or not is_mine:
         return False
     if not _stands(row, now):
         return row.answer in ends
-    query = select(invitation.c.id).where(invitation.c.id == row.id, _was_mailed(me))
+    query = select(invitation.c.id).where(invitation.c.id == row.id, _was_mailed(conn, me))
     return conn.execute(query).first() is not None
 
 

@@ -21,7 +21,7 @@ from outreach.services.context import Context
 from outreach.services.doors import leave_request, opened_request, take_due
 from outreach.services.public_text import read_house
 from outreach.services.sessions import MEMBERS, Client, begin_session, end_sessions
-from outreach.store import consents, invitees, requests, suppressions
+from outreach.store import belongings, consents, invitees, requests, suppressions
 from outreach.store import members as store
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
@@ -276,6 +276,8 @@ def _put_account(
         _must_be_the_only_one(conn, contact_id)
     if row is None:
         return store.add(conn, keys, now, contact_id, name=name, password_hash=password_hash), "member.joined"
+    if row.contact != contact_id:
+        belongings.reseal_account(conn, keys, row.id, row.contact, contact_id)
     again = {"contact": contact_id, "name_box": keys.seal(contact_id, name), "closed": None, "notify": 0}
     store.change(conn, row.id, password_hash=password_hash, **again)
     fresh = store.by_id(conn, row.id)
@@ -284,10 +286,13 @@ def _put_account(
 
 
 def _must_be_the_only_one(conn: Connection, contact_id: int) -> None:
-    """Two spellings of one address may have asked before either made its account."""
+    """Two spellings of one address may have asked before either made its account; and whose account went to another
+    address has it there.
+    """
     _, mailbox_key = consents.bar_keys(conn, contact_id)
     if store.open_of_mailbox(conn, mailbox_key) is not None:
-        raise ConflictError("There is an account under another spelling of this address. Sign in with that one.")
+        words = "There is an account under another spelling of this address, or where it went. Sign in with that one."
+        raise ConflictError(words)
 
 
 def _question(conn: Connection, ctx: Context, now: int, token: str, *, lock: bool = False) -> Row[Any]:

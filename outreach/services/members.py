@@ -17,6 +17,7 @@ from outreach.services import outbox, passwords, sessions
 from outreach.services.context import Context
 from outreach.services.join import check_own_name
 from outreach.services.sessions import MEMBERS, Client, Session, begin_session, end_sessions
+from outreach.store import consents, invitees
 from outreach.store import members as store
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
@@ -75,7 +76,7 @@ def edit_account(ctx: Context, actor: Actor, *, name: str, locale: str, timezone
     except InvalidInputError as error:
         raise InvalidInputError(str(error), "timezone") from None
     with ctx.db.transaction() as conn:
-        row = must_be_open(conn, actor)
+        row = _locked(conn, actor)
         keys = ContactKeys(ctx.keyring, conn)
         before = (store.name_of(keys, row), row.locale, row.timezone, bool(row.notify))
         name = before[0] if name.strip() == before[0] else check_own_name(conn, name)
@@ -119,6 +120,13 @@ def must_be_open(conn: Connection, actor: Actor) -> store.MemberRow:
     if row is None or row.closed is not None:
         raise NotFoundError("This account no longer exists.")
     return row
+
+
+def _locked(conn: Connection, actor: Actor) -> store.MemberRow:
+    """As `must_be_open`, once nobody else changes the account: its address may, and with it the key of its boxes."""
+    consents.lock_contacts(conn, [must_be_open(conn, actor).contact])
+    invitees.lock_members(conn, [actor.must_be_member()])
+    return must_be_open(conn, actor)
 
 
 def must_be_active(conn: Connection, actor: Actor) -> store.MemberRow:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, or_, select, update
 
 from outreach.domain.message import RESERVING
 from outreach.store.schema.campaigns import campaign, message
@@ -54,6 +54,20 @@ def due(conn: Connection, now: int, *, limit: int) -> list[bytes]:
     """The open ones the engine has to look at, the one that waits longest first."""
     query = select(address_move.c.ref).where(address_move.c.ended.is_(None), address_move.c.due <= now)
     return list(conn.execute(query.order_by(address_move.c.due, address_move.c.id).limit(limit)).scalars())
+
+
+def has_left(contact_id: ColumnElement[int] | int) -> ColumnElement[bool]:
+    """Whether a person went along to another address and did not come back. Their row counts as of the mailbox there
+    since, and speaks for it no more: what is that mailbox's is not theirs.
+    """
+    back = address_move.alias()
+    came_back = exists().where(back.c.target == contact_id, back.c.outcome == "moved", back.c.id > address_move.c.id)
+    return exists().where(address_move.c.contact == contact_id, address_move.c.outcome == "moved", ~came_back)
+
+
+def left(conn: Connection, contact_id: int) -> bool:
+    """`has_left` of one person."""
+    return bool(conn.execute(select(has_left(contact_id))).scalar_one())
 
 
 def is_in_the_way(conn: Connection, contact_id: int, topics: Collection[int]) -> bool:

@@ -27,6 +27,7 @@ FileRow = Row[*tuple[Any, ...]]
 
 _IS_OPEN = conversation.c.closed.is_(None)
 _WAITS = and_(_IS_OPEN, conversation.c.waiting.is_not(None))
+_IS_STOP = and_(conversation_post.c.kind == "note", conversation_post.c.staff.is_(None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +61,19 @@ def by_ref(conn: Connection, ref: bytes, *, lock: bool = False) -> ConversationR
     return conn.execute(_query().where(conversation.c.ref == ref)).one_or_none()
 
 
-def of_mail(conn: Connection, contact_id: int, message_id: int) -> ConversationRow | None:
-    """The person's conversation in which this mail was our answer, or the open one it was the beginning of."""
+def of_mail(conn: Connection, message_id: int) -> ConversationRow | None:
+    """The conversation in which this mail was our answer, or the open one it was the beginning of: of whom it went to,
+    at whatever address they are now.
+    """
     answers = select(conversation_post.c.conversation).where(conversation_post.c.message == message_id)
-    query = _query().where(
-        conversation.c.contact == contact_id,
-        or_(conversation.c.id.in_(answers), and_(_IS_OPEN, conversation.c.message == message_id)),
-    )
+    query = _query().where(or_(conversation.c.id.in_(answers), and_(_IS_OPEN, conversation.c.message == message_id)))
     return conn.execute(query.order_by(conversation.c.id.desc()).limit(1)).one_or_none()
+
+
+def of_answer(conn: Connection, message_id: int) -> ConversationRow | None:
+    """The conversation in which this mail was our answer."""
+    answers = select(conversation_post.c.conversation).where(conversation_post.c.message == message_id)
+    return conn.execute(_query().where(conversation.c.id.in_(answers))).one_or_none()
 
 
 def of_person(conn: Connection, contact_id: int) -> Sequence[ConversationRow]:
@@ -103,6 +109,20 @@ def posts(conn: Connection, conversations: Collection[int]) -> Sequence[PostRow]
         .order_by(conversation_post.c.id)
     )
     return conn.execute(query).all()
+
+
+def stopped(conn: Connection, conversation_id: int) -> int | None:
+    """Since when its person wants no more of it by mail: a note of nobody's, until they write again. Else None."""
+    mine = (conversation_post.c.conversation == conversation_id, or_(conversation_post.c.kind == "theirs", _IS_STOP))
+    last = select(conversation_post).where(*mine).order_by(conversation_post.c.id.desc()).limit(1)
+    row = conn.execute(last).one_or_none()
+    return row.at if row is not None and row.kind == "note" else None
+
+
+def remove_stop(conn: Connection, conversation_id: int, at: int) -> None:
+    """Take back that they wanted no more of it by mail since this instant."""
+    mine = (conversation_post.c.conversation == conversation_id, conversation_post.c.at == at, _IS_STOP)
+    conn.execute(delete(conversation_post).where(*mine))
 
 
 def last_spoken(conn: Connection, conversation_id: int) -> PostRow | None:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, insert, select, update
 from sqlalchemy.engine import Row
 
+from outreach.store.address_moves import has_left
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import new_code
 from outreach.store.schema.members import member
@@ -39,12 +40,14 @@ def by_contact(conn: Connection, contact_id: int) -> MemberRow | None:
 
 
 def open_of_mailbox(conn: Connection, mailbox_key: bytes) -> int | None:
-    """The contact of the open account in this mailbox, whichever way its address is spelled."""
+    """The contact of the open account in this mailbox, whichever way its address is spelled; not one that stayed at an
+    address whose consents went to this mailbox.
+    """
     query = (
         select(member.c.contact)
         .join(contact, contact.c.id == member.c.contact)
         .join(mailbox, mailbox.c.id == contact.c.mailbox)
-        .where(mailbox.c.mailbox_key == mailbox_key, member.c.closed.is_(None))
+        .where(mailbox.c.mailbox_key == mailbox_key, member.c.closed.is_(None), ~has_left(contact.c.id))
     )
     return conn.execute(query.order_by(member.c.id).limit(1)).scalar_one_or_none()
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from outreach.domain.consent import GIVING
 from outreach.domain.message import COUNTED
+from outreach.store.address_moves import has_left
 from outreach.store.schema.campaigns import content as contents
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
@@ -145,17 +146,21 @@ def topic_ids(conn: Connection, refs: Collection[bytes]) -> dict[bytes, int]:
     return {row.ref: row.id for row in conn.execute(select(topic.c.ref, topic.c.id).where(topic.c.ref.in_(list(refs))))}
 
 
-def invitations_to(conn: Connection, mailbox: int) -> Sequence[AnyRow]:
-    """Invitations whose mail reached a mailbox, newest first."""
+def invitations_to(conn: Connection, contact_id: int, mailbox: int) -> Sequence[AnyRow]:
+    """Invitations whose mail reached a mailbox, newest first; of whom changed their address, what is their own."""
     mails = select(message.c.invitation).where(
         message.c.mailbox == mailbox, message.c.origin == "invitation", message.c.state.in_(["sent", "unknown"])
+    )
+    reached = and_(invitation.c.contact.is_(None), invitation.c.id.in_(mails.where(message.c.contact == contact_id)))
+    mine = or_(
+        invitation.c.contact == contact_id, reached, and_(invitation.c.mailbox == mailbox, ~has_left(contact_id))
     )
     columns: tuple[Any, ...] = (
         *(invitation.c[name] for name in ("id", "ref", "way", "asked", "expires", "answer", "answered", "settlement")),
         member.c.contact.label("inviter"),
         member.c.name_box,
     )
-    query = select(*columns).join(member, member.c.id == invitation.c.member).where(invitation.c.id.in_(mails))
+    query = select(*columns).join(member, member.c.id == invitation.c.member).where(invitation.c.id.in_(mails), mine)
     return conn.execute(query.order_by(invitation.c.id.desc())).all()
 
 

@@ -34,12 +34,12 @@ def take_reply(
     """
     if incoming.is_automatic or incoming.kind is not Kind.REPLY:
         return b""
+    answered = store.mail(conn, message)
+    row = None if answered is None else _going_on(conn, person, answered.id)
     try:
-        posting.lock(conn, person.id)
+        posting.lock(conn, person.id if row is None else row.contact)
     except ConflictError:
         return b""
-    answered = store.mail(conn, message)
-    row = None if answered is None else store.of_mail(conn, person.id, answered.id)
     is_new = row is None
     if row is None:
         about = {} if answered is None else {"message": answered.id, "topic": answered.topic}
@@ -52,15 +52,27 @@ def take_reply(
         "quoted": incoming.quoted[:LONGEST_KEPT],
         "cut": "yes" if len(incoming.text) > LONGEST_KEPT else "",
     }
-    is_foreign = _is_foreign(conn, ctx, person, incoming.from_address)
+    is_foreign = _is_foreign(conn, ctx, row.contact, incoming.from_address)
     post = posting.take(conn, ctx, now, row, words, inbound=mail, is_foreign=int(is_foreign))
-    posting.keep_files(conn, ctx, person.id, post.id, incoming.attachments)
+    posting.keep_files(conn, ctx, row.contact, post.id, incoming.attachments)
     kind = "conversation.opened" if is_new else "conversation.continued"
     posting.note(conn, now, RECIPIENT.name, row, kind, via="reply", files=len(incoming.attachments), message=message)
     return bytes(row.ref)
 
 
-def _is_foreign(conn: Connection, ctx: Context, person: Person, wrote_from: str) -> bool:
+def _going_on(conn: Connection, person: Person, mail: int) -> store.ConversationRow | None:
+    """The conversation the mail belongs to, once nobody changes it. It may have gone along to another address of the
+    same person; then both are locked, in the one order.
+    """
+    found = store.of_mail(conn, mail)
+    consents.lock_contacts(conn, {person.id} if found is None else {person.id, found.contact})
+    fresh = store.of_mail(conn, mail)
+    if fresh is not None and fresh.contact not in {person.id, None if found is None else found.contact}:
+        raise ConflictError("The conversation went to another address just now.")
+    return fresh
+
+
+def _is_foreign(conn: Connection, ctx: Context, contact_id: int, wrote_from: str) -> bool:
     """Whether it came from another mailbox than the mail went to: theirs too, or of somebody it was passed on to.
 
     A +tag or another spelling of the same mailbox is theirs.
@@ -69,5 +81,5 @@ def _is_foreign(conn: Connection, ctx: Context, person: Person, wrote_from: str)
         address = addresses.parse(wrote_from)
     except InvalidInputError:
         return True
-    _address_key, mailbox_key = consents.bar_keys(conn, person.id)
+    _address_key, mailbox_key = consents.bar_keys(conn, contact_id)
     return ctx.keyring.blind("mailbox", address.mailbox) != mailbox_key

@@ -23,6 +23,7 @@ from outreach.services.rights.erasures_file import Erased
 from outreach.services.rights.notices import tell
 from outreach.store import consents, leaving, requests, suppressions
 from outreach.store import rights as store
+from outreach.store.address_moves import has_left
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys, unseal
 from outreach.store.contacts import Person
@@ -117,7 +118,8 @@ def _empty(conn: Connection, contact_id: int) -> None:
     """Boxes nobody can open any more need not be kept; what others wrote about the person goes as well."""
     own = select(contact.c.mailbox).where(contact.c.id == contact_id).scalar_subquery()
     mine = select(member.c.id).where(member.c.contact == contact_id).scalar_subquery()
-    theirs = (invitation.c.contact == contact_id) | (invitation.c.mailbox == own) | (invitation.c.member == mine)
+    to_them = (invitation.c.contact == contact_id) | ((invitation.c.mailbox == own) & ~has_left(contact_id))
+    theirs = to_them | (invitation.c.member == mine)
     conn.execute(update(invitation).where(theirs).values(note_box=None, label_box=None))
     conn.execute(update(connect_link).where(connect_link.c.member == mine).values(label_box=None))
     conn.execute(update(appeal).where(appeal.c.member == mine).values(words_box=None))

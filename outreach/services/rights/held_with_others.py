@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from outreach.services.rights.held import plain
 from outreach.store import conversations, relaying
+from outreach.store.address_moves import has_left
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.members import (
     appeal,
@@ -53,7 +54,8 @@ def made_of(conn: Connection, keys: ContactKeys, contact_id: int) -> list[Facts]
 def received_of(conn: Connection, contact_id: int) -> list[Facts]:
     """Invitations to the person; who made them, and in which words, is those people's own."""
     own = select(contact.c.mailbox).where(contact.c.id == contact_id).scalar_subquery()
-    query = select(invitation).where((invitation.c.contact == contact_id) | (invitation.c.mailbox == own))
+    theirs = (invitation.c.mailbox == own) & ~has_left(contact_id)
+    query = select(invitation).where((invitation.c.contact == contact_id) | theirs)
     return [
         {
             "asked": row.asked,
@@ -149,7 +151,7 @@ def conversations_of(conn: Connection, keys: ContactKeys, contact_id: int, *, is
     for post in conversations.posts(conn, ids):
         if post.kind == "theirs" or not is_given:
             words = {name: one for name, one in keys.facts(contact_id, post.words_box).items() if name != "cut"}
-            told = {"at": post.at, "by": _WROTE[post.kind], **plain(words), "files": named.get(post.id, [])}
+            told = {"at": post.at, "by": _by(post), **plain(words), "files": named.get(post.id, [])}
             said[post.conversation].append(told)
     tags = conversations.tags(conn, ids)
     return [
@@ -164,6 +166,11 @@ def conversations_of(conn: Connection, keys: ContactKeys, contact_id: int, *, is
         }
         for row in rows
     ]
+
+
+def _by(post: conversations.PostRow) -> str:
+    is_stop = post.kind == "note" and post.staff is None
+    return "you, who wanted no more of it by mail" if is_stop else _WROTE[post.kind]
 
 
 _WROTE = {"theirs": "you", "answer": "our staff, to you", "note": "our staff, for colleagues"}

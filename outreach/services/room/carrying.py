@@ -1,13 +1,14 @@
-"""For the engine: asks the owner of a new address, and takes consents along once they said yes and days have passed.
+"""For the engine: asks the owner of a new address, and takes things along once they said yes and days have passed.
 
 Whoever the new address belongs to, known or not, barred or not, is looked up here and never at the door: the room
 tells nobody. Consents go with the evidence they rest on, under the same texts, caps and pauses; the ledger goes with
 them, so that a promise holds across both addresses. What a person has agreed to at the new address already stays as it
-is. Account, connections and conversations stay with the old address, and so does the note of where its consents went.
+is. Account, connections and conversations go with them where the code of the old room was typed (`belongings.py`);
+else they stay with the old address. The note of where it all went stays there in any case.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
@@ -17,14 +18,18 @@ from sqlalchemy.exc import OperationalError
 from outreach.domain import addresses
 from outreach.domain.actors import ENGINE, RECIPIENT
 from outreach.domain.consent import LIVE, Event, State
+from outreach.domain.rights import Kind
+from outreach.domain.rights import State as RequestState
 from outreach.services import outbox
 from outreach.services.budgets import Budgets
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
+from outreach.services.expiry import erase_strangers
 from outreach.services.public_text import Promise
-from outreach.services.room.moving import LIFETIME, end, is_barred, lock_move, topics_along
+from outreach.services.room import belongings
+from outreach.services.room.moving import LIFETIME, end, goes, is_barred, lock_move, topics_along, was_whole
 from outreach.store import address_moves as store
-from outreach.store import connections, consents, requests, suppressions
+from outreach.store import connections, consents, requests, rights, suppressions
 from outreach.store import room as room_store
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
@@ -58,22 +63,25 @@ def process_moves(ctx: Context) -> int:
 
 
 def _take(conn: Connection, ctx: Context, ref: bytes) -> None:
+    found = store.by_ref(conn, ref)
+    is_locked = found is None or found.target is None or belongings.lock(conn, found.contact, found.target)
     row = lock_move(conn, ref)
     now = ctx.db.now(conn)
     if row.ended is not None or row.due > now:
         return
     old = find_by_id(conn, row.contact)
     along = topics_along(conn, row)
-    if old is None or not connections.held(conn, [row.contact]) or not along or _is_restricted(conn, row.contact):
+    is_whole = row.target is None or was_whole(ContactKeys(ctx.keyring, conn), row)
+    if old is None or not goes(conn, row, along, is_whole=is_whole) or _may_not_go(conn, row.contact):
         end(conn, now, row, "lapsed", ENGINE)
     elif row.target is None:
         _ask(conn, ctx, now, row, old, along)
     elif row.confirmed is None or not connections.held(conn, [row.target]) or is_barred(conn, row.target):
         end(conn, now, row, "lapsed", ENGINE)
-    elif store.is_in_the_way(conn, old.id, [topic.topic for topic in along]):
+    elif not is_locked or store.is_in_the_way(conn, old.id, [topic.topic for topic in along]):
         store.change(conn, row.id, due=now + _MINUTE)
     else:
-        _carry(conn, ctx, now, row, old, along)
+        _carry(conn, ctx, now, row, old, along, is_whole=is_whole)
 
 
 def _ask(conn: Connection, ctx: Context, now: int, row: store.MoveRow, old: Person, along: Collection[Promise]) -> None:
@@ -130,7 +138,14 @@ def _mail(conn: Connection, now: int, budgets: Budgets, new: Person, confirmatio
 
 
 def _carry(
-    conn: Connection, ctx: Context, now: int, row: store.MoveRow, old: Person, along: Collection[Promise]
+    conn: Connection,
+    ctx: Context,
+    now: int,
+    row: store.MoveRow,
+    old: Person,
+    along: Collection[Promise],
+    *,
+    is_whole: bool,
 ) -> None:
     new = find_by_id(conn, row.target)
     assert new is not None  # noqa: S101  looked at and locked by `_take`
@@ -148,10 +163,13 @@ def _carry(
     _hand_over_settings(conn, keys, old, new, *ceilings, is_new=not before)
     if old.mailbox != new.mailbox:
         store.hand_over_ledger(conn, old.id, new.mailbox)
-    store.change(conn, row.id, ended=now, outcome="moved")
-    body = {"move": row.ref.hex(), "topics": [topic.name for topic in along], "given": len(missing)}
+    taken = belongings.take_along(conn, ctx, now, row.ref, old, new) if is_whole else belongings.Taken()
+    answer = keys.facts(new.id, row.answer_box) | {"account": taken.account}
+    store.change(conn, row.id, ended=now, outcome="moved", answer_box=keys.seal(new.id, answer))
+    body = {"move": row.ref.hex(), "topics": [topic.name for topic in along], "given": len(missing), **asdict(taken)}
     entries = [Entry(kind="address.moved", actor=ENGINE.name, contact=one.ref, body=body) for one in (old, new)]
     record(conn, now, *entries)
+    erase_strangers(conn, now, [old.id], actor=ENGINE, reason="taken along to another address")
 
 
 def _given(
@@ -224,5 +242,10 @@ def _hand_over_settings(
         store.change_settings(conn, new.id, **values)
 
 
-def _is_restricted(conn: Connection, contact_id: int) -> bool:
-    return any(bar.kind == "restricted" for bar in suppressions.live(conn, consents.bar_keys(conn, contact_id)))
+def _may_not_go(conn: Connection, contact_id: int) -> bool:
+    """Erased, about to be, or restricted."""
+    asked = rights.of_contact(conn, contact_id)
+    is_leaving = any(one.kind == Kind.ERASURE and one.state == RequestState.CARRYING_OUT for one in asked)
+    bars = suppressions.live(conn, consents.bar_keys(conn, contact_id))
+    is_held = bool(connections.held(conn, [contact_id]))
+    return is_leaving or not is_held or any(bar.kind == "restricted" for bar in bars)

@@ -64,7 +64,7 @@ def see_people(ctx: Context, token: str) -> People:
                 answer=row.answer or ("expired" if row.expires <= now else ""),
                 token=ctx.tokens.issue(Purpose.INVITATION, row.ref, now),
             )
-            for row in store.invitations_to(conn, person.mailbox)
+            for row in store.invitations_to(conn, person.id, person.mailbox)
         )
         made = tuple(
             Made(

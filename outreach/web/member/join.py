@@ -69,7 +69,9 @@ def choose_now(token: str) -> ResponseReturnValue:
         except InvalidInputError as error:
             form.say(error)
         except ConflictError:
-            text = gettext("There is an account under another spelling of this address. Sign in with that one.")
+            text = gettext(
+                "There is an account under another spelling of this address, or where it went. Sign in with that one."
+            )
             return lost(gettext("You have an account already"), text, 409)
         else:
             start_session(chosen.session)

@@ -1,4 +1,4 @@
-"""Pages about taking one's consents along to another address: asked for in the room, answered behind mailed links."""
+"""Pages about going along to another address: asked for in the room, answered behind mailed links."""
 
 from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
@@ -61,8 +61,14 @@ def answer_move(token: str) -> ResponseReturnValue:
     if answer == "no":
         moving.say_no(context(), token)
         return back("room.arriving", token)
-    view = moving.say_yes(context(), token, client(), is_human=request.form.get("human") == "yes")
-    return _arriving_page(token, view) if view.needs_step else back("room.arriving", token)
+    code, is_human = request.form.get("code", "")[:40], request.form.get("human") == "yes"
+    try:
+        view = moving.say_yes(context(), token, client(), code=code, is_human=is_human)
+    except InvalidInputError:
+        fault = gettext("This is not the code in the room of the other address. Nothing was changed.")
+        fault = fault if code.strip() else gettext("Type the code that the room of the other address shows.")
+        return _arriving_page(token, moving.view_move(context(), token), typed=code, fault=fault), 422
+    return _arriving_page(token, view, typed=code) if view.needs_step else back("room.arriving", token)
 
 
 @blueprint.get("/keep/<token>")
@@ -84,9 +90,10 @@ def _address_page(token: str, form: AskForm) -> str:
     return render_template("room/address.html", seen=seen, form=form, token=token)
 
 
-def _arriving_page(token: str, view: MoveView) -> str:
+def _arriving_page(token: str, view: MoveView, *, typed: str = "", fault: str = "") -> str:
+    """`typed`: the code; `fault`: what is wrong with it."""
     speak_to(view.locale, view.timezone)
-    return render_template("room/arriving.html", view=view, token=token)
+    return render_template("room/arriving.html", view=view, token=token, typed=typed, fault=fault)
 
 
 def _leaving_page(token: str, view: MoveView) -> str:
