@@ -1,8 +1,9 @@
 """What one of two connected people wrote, made fit to be passed on to the other: a new mail from the parts of theirs.
 
 No header passes but the subject. Their addresses are cut out of everything, whoever's out of quoted lines and
-signatures, and links of ours out of quotes, for they would act for their reader. Whatever still looks like an address
-is a doubt, for the writer to decide about. Pictures from elsewhere are dropped: they tell who looked, and when.
+signatures, and links of ours out of quotes, for they would act for their reader; with them goes what we put below an
+earlier mail, or each would carry those of all before it. Whatever still looks like an address is a doubt, for the
+writer to decide about. Pictures from elsewhere are dropped: they tell who looked, and when.
 """
 
 import html
@@ -16,7 +17,7 @@ from operator import itemgetter
 import nh3
 
 from outreach.domain import addresses
-from outreach.mail import plain
+from outreach.mail import own_words, plain
 from outreach.mail.disguises import Span, Spellings, addresses_in, merged
 from outreach.mail.inbound import mime
 from outreach.mail.inbound.charsets import decode
@@ -38,6 +39,7 @@ _FAR_PICTURE = re.compile(
     r"""<(?:img|input|video|source)\b[^>]{0,2000}?\b(?:src|poster)\s*=\s*["']?\s*(?:https?:)?//""", re.IGNORECASE
 )
 _ROUND = re.compile(r"[<(\[]?(?:mailto:)?\Z", re.IGNORECASE)
+_RULE_OF_OURS = re.compile(r"<hr>\s*(?:<p>(?:\s|</?a[^>]*>|·)*</p>\s*)+")  # what is left of a notice
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff]")
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u2028-\u202e\u2066-\u2069]+')
 
@@ -157,17 +159,20 @@ class _Knife:
     def cut(self, text: str, others: Iterable[Span] = ()) -> _Cut:
         """`text` without what has to go. `others`: places known to hold others' words."""
         spans, doubts = self.spans(text, others)
-        return _Cut(_without(text, spans), bool(spans), doubts)
+        return _Cut(_without(text, spans), _shows(spans), doubts)
 
     def spans(self, text: str, others: Iterable[Span] = ()) -> tuple[list[Span], tuple[Doubt, ...]]:
-        """What to cut, and what is left to doubt."""
+        """What to cut, as `_without` takes it, and what is left to doubt."""
         ours = [found.span() for found in self._ours.finditer(text)]
+        notices = own_words.places(text)
         gone = merged([*self.spellings.places(text), *ours])
         theirs = merged([*zones(text), *others])
-        found = [one for one in addresses_in(text) if not _touches(one, gone)]
+        found = [one for one in addresses_in(text) if not _touches(one, gone) and not _touches(one, notices)]
         gone = merged([*gone, *(one for one in found if _touches(one, theirs))])
         doubts = (Doubt("address", _masked(text[slice(*one)])) for one in found if not _touches(one, theirs))
-        return [_rounded(text, one) for one in gone], tuple(dict.fromkeys(doubts))
+        cuts = [_rounded(text, one) for one in gone if not _touches(one, notices)]
+        cuts += [(-1 - start, end) for start, end in notices]
+        return sorted(cuts, key=_start), tuple(dict.fromkeys(doubts))
 
     def suits(self, link: str) -> bool:
         """Whether a link names nobody and is none of ours."""
@@ -252,7 +257,9 @@ def _cut_html(source: str, knife: _Knife) -> tuple[str, str, _Cut]:
         for piece, place in zip(pieces, places, strict=True)
     )
     left = _without(text, spans)
-    return page, left, _Cut(left, bool(spans), doubts)
+    if any(start < 0 for start, _ in spans):
+        page = _RULE_OF_OURS.sub("", page)
+    return page, left, _Cut(left, _shows(spans), doubts)
 
 
 def _pieces(page: str) -> Iterator[tuple[str, re.Match[str] | None]]:
@@ -274,7 +281,8 @@ def _link(mark: str, knife: _Knife) -> str:
 
 def _within(spans: Sequence[Span], start: int, length: int) -> list[Span]:
     """The parts of `spans` in a piece that begins at `start`, as places in it, those begun before it without a mark."""
-    inside = ((max(a, start) - start, min(b, start + length) - start, a < start) for a, b in spans)
+    whole = ((_start(one), one[1], one[0] < start) for one in spans)
+    inside = ((max(a, start) - start, min(b, start + length) - start, is_rest) for a, b, is_rest in whole)
     return [(-1 - a if is_rest else a, b) for a, b, is_rest in inside if a < b]
 
 
@@ -282,9 +290,18 @@ def _without(text: str, spans: Iterable[Span]) -> str:
     """A negative beginning, -1 - place: cut without a mark."""
     pieces, end = [], 0
     for start, after in spans:
-        pieces += [text[end : start if start >= 0 else -1 - start], MARK if start >= 0 else ""]
+        pieces += [text[end : _start((start, after))], MARK if start >= 0 else ""]
         end = after
     return "".join([*pieces, text[end:]])
+
+
+def _start(span: Span) -> int:
+    return span[0] if span[0] >= 0 else -1 - span[0]
+
+
+def _shows(spans: Iterable[Span]) -> bool:
+    """Whether a mark stands for one of these."""
+    return any(start >= 0 for start, _ in spans)
 
 
 def _rounded(text: str, span: Span) -> Span:

@@ -24,7 +24,7 @@ _MARK = f"v{secrets.token_hex(12)}n"  # no value, and nothing an author writes, 
 _MARKED = re.compile(rf"{_MARK}(\d+)z")
 _LINK = re.compile(r"https?://[!-;=?-~]+")
 _AUTOMATIC = b"Auto-Submitted: auto-generated"
-_ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click"
+ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click"
 _BOUNCE, _REPLY, _STOP, _REPORT = (door.value for door in (Door.BOUNCE, Door.REPLY, Door.STOP, Door.REPORT))
 
 
@@ -95,7 +95,7 @@ def compose(envelope: Envelope, content: Filled, footer: Footer | None = None) -
     fields = _fields(sender, envelope.topic, whole.subject, replies=replies, stops=stops, reports=returns is not None)
     skeleton = Skeleton(fields, [whole.text], [whole.html], sender.signers)
     varying = [_to(envelope.to), *_dated(envelope.now, envelope.message_id)]
-    varying += _ways_back(envelope.stop_url if stops else None, returns)
+    varying += ways_back(envelope.stop_url if stops else None, returns)
     return _checked(skeleton.write(varying, (), envelope.now // 1_000_000))
 
 
@@ -151,7 +151,7 @@ class Form:
             return compose(envelope, fill(self._prepared, fields), self._signed_by(why, stop, reference))
         values = [blank.value(fields) for blank in self._prepared.blanks]
         values += (why, stop, reference)
-        varying = [_to(to), *_dated(now, message_id), *_ways_back(stop_url, returns)]
+        varying = [_to(to), *_dated(now, message_id), *ways_back(stop_url, returns)]
         if self._subject:
             subject = "".join([values[part.key] if isinstance(part, Gap) else part for part in self._subject])
             varying.insert(1, headers.text_field("Subject", subject))
@@ -204,7 +204,7 @@ def _fields(
     if topic is None:
         fields.append(_AUTOMATIC)
     if stops:
-        fields += ["List-Unsubscribe", _ONE_CLICK]
+        fields += ["List-Unsubscribe", ONE_CLICK]
     if topic is not None:
         fields += _list_fields(topic, sender.address.rpartition("@")[2])
     if stops and reports:
@@ -228,7 +228,7 @@ def _dated(now: int, message_id: str) -> tuple[bytes, bytes]:
     return headers.date_field(now // 1_000_000), headers.raw_field("Message-ID", f"<{message_id}>")
 
 
-def _ways_back(stop_url: str | None, returns: Returns | None) -> list[bytes]:
+def ways_back(stop_url: str | None, returns: Returns | None) -> list[bytes]:
     """The varying fields of `_fields` by which a reader, or their provider, comes back, in its order.
 
     `stop_url`: None where the mail has none. Reports go where RFC 9477 §5 puts them.

@@ -2,6 +2,7 @@
 
 multipart/mixed (RFC 2046 §5.1.3) around the words and the files; all of its header is ours. It comes from the address
 at which its reader answers, is signed by the sender's keys, and bears a mark by which it is known if it comes back.
+One press stops such mails (RFC 8058), as of every mail of ours; what it presses is its reader's alone.
 """
 
 import base64
@@ -9,11 +10,12 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from outreach.mail import dkim, headers, plain, quoted
 from outreach.mail.cleaning import Attached, Cleaned
+from outreach.mail.compose import ONE_CLICK, Returns, ways_back
 
 LOOP_MARK = "X-Loop"
 """Holds the domain of relay addresses in every mail passed on; one that comes in with it is not taken."""
@@ -27,7 +29,8 @@ class Letter:
     """What stands around the words. Message-IDs without brackets; `answers`: those it goes on from, oldest first.
 
     `name` and `address`: From, whom it comes from and where the answer goes; `to`: its reader's own address. `notice`:
-    a clean HTML fragment put below the words. `second`: UTC Unix time.
+    a clean HTML fragment put below the words. `second`: UTC Unix time. `stop_url`: the RFC 8058 address;
+    `returns`: where a wish to stop and a complaint may come by mail.
     """
 
     name: str = field(repr=False)
@@ -38,6 +41,8 @@ class Letter:
     notice: str
     answers: tuple[str, ...] = ()
     signers: tuple[dkim.Signer, ...] = field(default=(), repr=False)
+    stop_url: str = field(default="", repr=False)
+    returns: Returns | None = None
 
 
 def compose(letter: Letter, mail: Cleaned) -> bytes:
@@ -70,6 +75,9 @@ def _fields(letter: Letter, mail: Cleaned) -> list[bytes]:
     if answers:
         fields.append(b"In-Reply-To: <" + answers[-1].encode() + b">")
         fields.append(b"References: " + b"\r\n ".join(b"<" + one.encode() + b">" for one in answers))
+    if letter.stop_url:
+        returns = None if letter.returns is None else replace(letter.returns, takes_replies=False)
+        fields += [*ways_back(letter.stop_url, returns), ONE_CLICK]
     fields.append(headers.raw_field(LOOP_MARK, domain))
     return fields
 

@@ -5,9 +5,9 @@ consent and the rule of campaigns; an invitation's, its inviter's own act and th
 of a notice about a topic, a consent its reader still lives by (any: the link it brings stops everything too), or their
 own press, where it is a receipt; about an invitation, the connection it led to; about a person's request under the law,
 that request, whatever is barred (GDPR 12(3)); that of an answer, the conversation its reader wrote in, whatever they
-agreed to, unless a bar stands; that of a mail between two people, their connection while its reader has not muted it;
-of the warning that such a mail is held, that it still is; every other goes to a working member of staff, or a member
-who wants to be told.
+agreed to, unless a bar stands, or they stopped its mails and wrote nothing since; that of a mail between two people,
+their connection while its reader has not muted it; of the warning that such a mail is held, that it still is; every
+other goes to a working member of staff, or a member who wants to be told.
 """
 
 from collections.abc import Sequence
@@ -48,6 +48,10 @@ _SYSTEM = text(
       WHEN x.origin = 'reply' AND EXISTS (SELECT 1 FROM relayed r JOIN relay_address a ON a.id = r.address
         JOIN connection_side d ON d.connection = a.connection AND d.contact = x.contact AND d.muted IS NOT NULL
         WHERE r.message = x.id) THEN 'muted'
+      WHEN x.origin = 'reply' AND EXISTS (SELECT 1 FROM conversation_post a
+        JOIN conversation_post s ON s.conversation = a.conversation AND s.kind = 'note' AND s.staff IS NULL
+        WHERE a.message = x.id AND a.kind = 'answer' AND NOT EXISTS (SELECT 1 FROM conversation_post p
+          WHERE p.conversation = a.conversation AND p.kind = 'theirs' AND p.id > s.id)) THEN 'conversation_ended'
       WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM relayed r WHERE r.warning = x.id AND r.state <> 'held')
         THEN 'held_settled'
       WHEN x.origin NOT IN ('confirmation', 'reply') AND x.topic IS NULL AND x.invitation IS NULL

@@ -227,6 +227,8 @@ def _pass_on(desk: _Others, row: Row[Any], address: str) -> tuple[str, Parcel]:
         notice=onward.notice,
         answers=onward.answers,
         signers=_signers(desk.ctx, brand),
+        stop_url=onward.stop_url,
+        returns=returns,
     )
     data = relayed.compose(letter, onward.mail)
     return brand.relay, Parcel(row.id, returns.mail_from, address, data, desk.decided_at, row.provider)

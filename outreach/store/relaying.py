@@ -100,10 +100,11 @@ def by_ref(conn: Connection, ref: bytes) -> RelayedRow | None:
 
 
 def of_messages(conn: Connection, messages: Collection[int]) -> dict[int, RelayedRow]:
-    """What is passed on by these messages, by the message's id."""
+    """What is passed on by these messages, by the message's id; with its `message_ref`."""
     if not messages:
         return {}
-    return {row.message: row for row in conn.execute(_rows().where(relayed.c.message.in_(list(messages))))}
+    query = _rows().add_columns(message.c.ref.label("message_ref")).join(message, message.c.id == relayed.c.message)
+    return {row.message: row for row in conn.execute(query.where(relayed.c.message.in_(list(messages))))}
 
 
 def unfinished(

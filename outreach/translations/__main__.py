@@ -17,6 +17,7 @@ METHODS = [
     ("templates/layout/member.html", "jinja2"),
     ("templates/member/**", "jinja2"),
     ("templates/parts/invitation.html", "jinja2"),
+    ("templates/parts/streams.jinja", "jinja2"),
     ("templates/receipts/**", "jinja2"),
     ("templates/rights/**", "jinja2"),
     ("templates/transparency/**", "jinja2"),

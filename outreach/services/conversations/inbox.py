@@ -76,7 +76,8 @@ class FileView:
 
 @dataclass(frozen=True, kw_only=True)
 class PostView:
-    """One thing said or noted. `author`: a colleague's name, or ""; `mail`: what became of an answer's mail."""
+    """One thing said or noted. `author`: a colleague's name, or ""; a note of nobody's: the person stopped the mails of
+    this conversation; `mail`: what became of an answer's mail."""
 
     kind: str
     at: int
@@ -95,7 +96,8 @@ class ConversationView:
     """One conversation. Without `is_read` nothing personal is in it: no name, masked address, post or tag.
 
     `name`: as the person gave it; `seen`: names what was said last, for whoever answers; `readers`: colleagues who have
-    it open, with when they opened it; `can_mail`: nothing bars mail to the person.
+    it open, with when they opened it; `can_mail`: nothing bars mail to the person, nor did they stop the mails of
+    it.
     """
 
     ref: bytes
@@ -254,7 +256,9 @@ def _view(conn: Connection, ctx: Context, now: int, row: store.ConversationRow, 
         staff=staff.get(row.staff),
         is_mine=row.staff == staff_id,
         is_held=row.is_held,
-        can_mail=row.is_held and not suppressions.live(conn, consents.bar_keys(conn, row.contact)),
+        can_mail=row.is_held
+        and store.stopped(conn, row.id) is None
+        and not suppressions.live(conn, consents.bar_keys(conn, row.contact)),
         is_read=is_read,
         name=addresses.scrub(str(keys.facts(row.contact, row.fields_box).get("name", ""))) if is_read else "",
         masked=addresses.mask(exact) if exact else "",

@@ -24,7 +24,8 @@ def let_through(conn: Connection, ctx: Context, now: int, row: store.RelayedRow)
     elif store.muted_by(conn, row.connection, row.reader):
         _keep(conn, now, row, reader.ref)
     else:
-        message, _ = outbox.queue_reply(conn, ctx, now, reader, {"relayed": row.ref.hex()})
+        body = {"relayed": row.ref.hex(), "connection": row.connection_ref.hex()}
+        message, _ = outbox.queue_reply(conn, ctx, now, reader, body)
         store.change(conn, row.id, state="going", until=None, message=message)
 
 

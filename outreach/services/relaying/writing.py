@@ -10,6 +10,7 @@ from outreach.domain.tokens import Purpose
 from outreach.mail import layout
 from outreach.mail.cleaning import Cleaned
 from outreach.mail.compose import message_id
+from outreach.mail.own_words import SHEET
 from outreach.services.context import Context
 from outreach.services.public_text import House, read_house
 from outreach.services.relaying import words
@@ -18,13 +19,12 @@ from outreach.store import relaying as store
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import Person, find_by_ids
 
-_SHEET = "relayed.html"
-
 
 @dataclass(frozen=True)
 class Onward:
     """A mail to be passed on. `name`: the writer's, or words instead of it; `address`: where its reader answers;
-    `notice`: what is told below the words, clean HTML; `answers`: Message-IDs it goes on from, oldest first.
+    `notice`: what is told below the words, clean HTML; `answers`: Message-IDs it goes on from, oldest first;
+    `stop_url`: where one press stops such mails.
     """
 
     name: str = field(repr=False)
@@ -32,6 +32,7 @@ class Onward:
     mail: Cleaned
     notice: str = field(repr=False)
     answers: tuple[str, ...] = ()
+    stop_url: str = field(default="", repr=False)
 
 
 def load(
@@ -44,12 +45,16 @@ def load(
     rows = store.of_messages(conn, messages)
     people = find_by_ids(conn, [row.reader for row in rows.values()])
     keys.load([person for row in rows.values() for person in (row.reader, row.writer)])
-    house = read_house(conn)
+    house, now = read_house(conn), ctx.db.now(conn)
     found: dict[int, Onward | None] = {}
     for one, row in rows.items():
         facts = keys.facts(row.writer, row.words_box)
         is_there = facts and row.reader in people
-        found[one] = _onward(conn, ctx, keys, house, row, people[row.reader], facts, domain) if is_there else None
+        if not is_there:
+            found[one] = None
+            continue
+        ways_out = _ways_out(conn, ctx, now, row)
+        found[one] = _onward(conn, ctx, keys, house, row, people[row.reader], facts, ways_out, domain)
     return found
 
 
@@ -61,6 +66,7 @@ def _onward(
     row: store.RelayedRow,
     reader: Person,
     facts: Mapping[str, Any],
+    ways_out: Mapping[str, str],
     domain: str,
 ) -> Onward:
     mail, answers = words.from_facts(facts)
@@ -71,14 +77,15 @@ def _onward(
         "has_cuts": mail.has_cuts,
         "lost_pictures": mail.lost_pictures,
         "left_out": mail.left_out,
-        **_ways_out(conn, ctx, row),
+        **ways_out,
     }
     return Onward(
-        name=name or " ".join(layout.block(_SHEET, "somebody", reader.locale, shown).split()),
+        name=name or " ".join(layout.block(SHEET, "somebody", reader.locale, shown).split()),
         address=f"{store.reached_at(conn, row.connection, row.writer)}@{ctx.settings.mail_in}",
         mail=mail,
-        notice=layout.block(_SHEET, "notice", reader.locale, shown),
+        notice=layout.block(SHEET, "notice", reader.locale, shown),
         answers=_answers(conn, ctx, keys, row, answers, domain),
+        stop_url=ways_out["stop_url"],
     )
 
 
@@ -91,16 +98,25 @@ def _name_shown(conn: Connection, keys: ContactKeys, row: store.RelayedRow) -> s
     return "" if account is None or account.closed is not None else members.name_of(keys, account)
 
 
-def _ways_out(conn: Connection, ctx: Context, row: store.RelayedRow) -> dict[str, str]:
-    """Where the reader mutes and ends: a member signed in; somebody without an account by the link they have to end."""
+def _ways_out(conn: Connection, ctx: Context, now: int, row: store.RelayedRow) -> dict[str, str]:
+    """Where the mail is explained, and where the reader mutes and ends: a member signed in; somebody without an account
+    by the link they have to end.
+    """
+    site = ctx.settings.public_url
+    found = {
+        "why_url": f"{site}/why/{ctx.tokens.issue(Purpose.WHY, row.message_ref, now)}",
+        "stop_url": "",
+        "page_url": f"{site}/me",
+        "end_url": "",
+    }
     account = members.by_contact(conn, row.reader)
     if account is not None and account.closed is None:
-        return {"page_url": f"{ctx.settings.public_url}/me/connections/{row.connection_ref.hex()}", "end_url": ""}
+        return found | {"page_url": f"{site}/me/connections/{row.connection_ref.hex()}"}
     asked = store.accepted_request(conn, row.connection, row.reader)
     if asked is None:
-        return {"page_url": f"{ctx.settings.public_url}/me", "end_url": ""}
+        return found
     token = ctx.tokens.issue(Purpose.INVITATION, asked.ref, asked.settled)
-    return {"page_url": "", "end_url": f"{ctx.settings.public_url}/connection/{token}/end"}
+    return found | {"page_url": "", "end_url": f"{site}/connection/{token}/end"}
 
 
 def _answers(

@@ -39,7 +39,7 @@ conversation_post = Table(
     belongs_to("conversation", "conversation.id", index=True),
     Column("kind", Text, nullable=False),
     instant("at"),
-    belongs_to("staff", "staff.id", nullable=True),  # who answered or noted it
+    belongs_to("staff", "staff.id", nullable=True),  # who answered or noted it; a note of nobody's is a stop
     Column("message", BigId),  # an answer: the mail that takes it
     Column("inbound", BigId),  # theirs: the mail that brought it
     Column("is_foreign", Integer, nullable=False, server_default="0"),  # it came from another address than we hold
