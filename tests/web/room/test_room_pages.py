@@ -284,6 +284,48 @@ def test_an_address_changes_by_the_pages_of_both_mailboxes(client: Browser, ctx:
     assert state_of(ctx) == "granted"
 
 
+def test_a_code_of_the_old_room_takes_the_rest_along(client: Browser, ctx: Context, world: World) -> None:
+    world.topic()
+    world.member(ALICE, "Alice Berg")
+    token = fresh_link(ctx, agreed(ctx))
+    assert "you get a code here" in client.page(f"/room/{token}/address")
+    client.submit(f"/room/{token}/address", {"address": "alice@new.example"})
+    process_moves(ctx)
+    hand_off_everything(ctx)
+    found = re.search(r"<b dir=.ltr.>([a-z0-9]{4}-[a-z0-9]{4})</b>", client.page(f"/room/{token}/address"))
+    assert found is not None
+    code, moving = found[1], mailed(ctx, Purpose.MOVE)
+    page = client.page(f"/moving/{moving}")
+    assert code not in page
+    assert "If this address has an account of its own" in page
+    wrong = client.submit(f"/moving/{moving}", {"answer": "yes", "code": "<b>aaaa"})
+    assert wrong.status_code == 422
+    assert "This is not the code" in wrong.text
+    assert "&lt;b&gt;aaaa" in wrong.text
+    assert client.submit(f"/moving/{moving}", {"answer": "yes", "code": code.upper()}).status_code == 303
+    assert "All else there comes along" in client.page(f"/moving/{moving}")
+    page = client.page(f"/room/{token}/address")
+    assert "this address opens no account any more" in page
+    assert code not in page
+    assert "would go along" in client.page(f"/keep/{mailed(ctx, Purpose.KEEP)}")
+
+
+def test_a_yes_that_may_be_a_programs_keeps_the_code_that_was_typed(
+    client: Browser, ctx: Context, world: World
+) -> None:
+    world.topic()
+    world.member(ALICE, "Alice Berg")
+    token = fresh_link(ctx, agreed(ctx))
+    client.submit(f"/room/{token}/address", {"address": "alice@new.example"})
+    process_moves(ctx)
+    hand_off_everything(ctx, ago=1)
+    found = re.search(r"<b dir=.ltr.>([a-z0-9]{4}-[a-z0-9]{4})</b>", client.page(f"/room/{token}/address"))
+    assert found is not None
+    again = client.submit(f"/moving/{mailed(ctx, Purpose.MOVE)}", {"answer": "yes", "code": found[1]})
+    assert "One step more" in again.text
+    assert f'value="{found[1]}"' in again.text
+
+
 def mailed(ctx: Context, purpose: Purpose) -> str:
     """The token of the link in a mail about the last change of address."""
     query = select(address_move.c.ref, confirmation.c.ref.label("question"))
