@@ -1,5 +1,6 @@
-"""The mails behind a number on a campaign's page, by contact reference and masked address.
+"""The mails behind a number on a campaign's page, by contact reference alone.
 
+A masked address beside it would be missing for whoever was erased, and so tell them from all others who asked not to.
 There is no list of who was withheld. Looked up one by one, a contact who was reads as `why_not.of_one` lets them: that
 they asked not to, a limit, or not in the audience (promise 9).
 """
@@ -7,9 +8,8 @@ they asked not to, a limit, or not in the audience (promise 9).
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
-from outreach.domain import addresses
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import InvalidInputError, NotFoundError
 from outreach.services.campaign_content import the_campaign
@@ -17,7 +17,6 @@ from outreach.services.campaign_pages import PAGE, later_words, page_ref
 from outreach.services.context import Context
 from outreach.services.forecast import reason_words
 from outreach.services.why_not import of_one
-from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import find_by_code
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.people import contact
@@ -30,14 +29,13 @@ _MAIL = (message.c.ref, message.c.state, message.c.reason, message.c.due, messag
 
 @dataclass(frozen=True)
 class MailLine:
-    """One mail in a list. `code`: the contact reference; `address`: masked, or "" when no longer held.
+    """One mail in a list. `code`: the contact reference.
 
     `outcome`: one of LISTS, or of `why_not.of_one` where no mail went; `reason`: why it waits or came back, in words,
     else "".
     """
 
     code: str
-    address: str
     at: int | None
     outcome: str
     reason: str = ""
@@ -59,7 +57,7 @@ def see_mails(ctx: Context, actor: Actor, ref: bytes, which: str, further: str =
     with ctx.db.reading() as conn:
         one = the_campaign(conn, ref)
         query = (
-            select(*_MAIL, contact.c.id.label("person"), contact.c.code, contact.c.address_box)
+            select(*_MAIL, contact.c.code)
             .join(contact, contact.c.id == message.c.contact)
             .where(message.c.campaign == one.id, _in_list(which, ctx.db.now(conn)))
             .order_by(message.c.contact)
@@ -69,12 +67,7 @@ def see_mails(ctx: Context, actor: Actor, ref: bytes, which: str, further: str =
             start = select(message.c.contact).where(message.c.ref == page_ref(further), message.c.campaign == one.id)
             query = query.where(message.c.contact > start.scalar_subquery())
         found = conn.execute(query).all()
-        keys = ContactKeys(ctx.keyring, conn)
-        keys.load(row.person for row in found)
-        lines = tuple(
-            MailLine(row.code, _masked(keys, row.person, row.address_box), *_outcome(which, row))
-            for row in found[:PAGE]
-        )
+        lines = tuple(MailLine(row.code, *_outcome(which, row)) for row in found[:PAGE])
     return MailList(lines, found[PAGE - 1].ref.hex() if len(found) > PAGE else "")
 
 
@@ -97,11 +90,10 @@ def see_mail_to(ctx: Context, actor: Actor, ref: bytes, code: str) -> MailLine:
             settled = {"sent": "sent", "failed": "came-back", "unknown": "unknown", "waiting": "later"}
             ahead = row.state == "planned" and row.due > now
             which = settled.get(row.state, "later" if ahead else "to-go")
-        address = _masked(ContactKeys(ctx.keyring, conn), person.id, _address_box(conn, person.id)) if which else ""
         is_planned = bool(conn.execute(select(campaign.c.planned).where(campaign.c.id == one.id)).scalar_one())
     if row is None or which is None:
-        return MailLine(person.code, "", None, of_one(row.reason if row is not None else None, is_planned=is_planned))
-    return MailLine(person.code, address, *_outcome(which, row))
+        return MailLine(person.code, None, of_one(row.reason if row is not None else None, is_planned=is_planned))
+    return MailLine(person.code, *_outcome(which, row))
 
 
 def _in_list(which: str, now: int) -> ColumnElement[bool]:
@@ -120,13 +112,3 @@ def _outcome(which: str, row: Any) -> tuple[int | None, str, str]:
     if which == "later":
         return None, which, later_words(row.reason or "quiet")
     return row.settled if which in {"sent", "unknown"} else None, which, ""
-
-
-def _masked(keys: ContactKeys, person: int, box: bytes | None) -> str:
-    address = keys.text(person, box)
-    return "" if address is None else addresses.mask(address)
-
-
-def _address_box(conn: Connection, person: int) -> bytes | None:
-    box: bytes | None = conn.execute(select(contact.c.address_box).where(contact.c.id == person)).scalar_one()
-    return box

@@ -56,7 +56,7 @@ def test_a_campaign_from_the_first_word_to_the_last_mail(chromium: Browser, demo
         reader.look()
         with reader.page.expect_navigation():
             reader.page.locator("#progress a", has_text="see the list").first.click()
-        assert "•••@" in reader.page.locator("main table").inner_text()
+        assert re.search(r"\w{4}-\w{4}-\w{2}", reader.page.locator("main table").inner_text())
         reader.look()
 
 
