@@ -14,10 +14,11 @@ from outreach.domain.actors import RECIPIENT
 from outreach.services.context import Context
 from outreach.services.conversations.posting import note
 from outreach.services.relaying import letting
-from outreach.store import connections
+from outreach.store import address_moves, connections
 from outreach.store import conversations as talks
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
+from outreach.store.contacts import find_by_id
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.people import contact
 
@@ -84,10 +85,19 @@ def _find(conn: Connection, ctx: Context, ref: bytes, *, lock: bool = False) -> 
     facts = ContactKeys(ctx.keyring, conn).facts(row.contact, row.body_box)
     if CONNECTION in facts:
         held = connections.by_ref(conn, bytes.fromhex(facts[CONNECTION]), lock=lock)
-        is_side = held is not None and row.contact in {held.low, held.high}
-        return _Found(CONNECTION, held, row.contact, row.person) if is_side else None
+        return _side(conn, held, row.contact, row.person)
     talk = talks.of_answer(conn, row.id)
     return None if talk is None or not talk.is_held else _Found(CONVERSATION, talk, talk.contact, talk.contact_ref)
+
+
+def _side(conn: Connection, held: Any, reader: int, person: bytes) -> _Found | None:
+    """The reader's side of a connection, which may have gone along with them to another address since."""
+    sides = set() if held is None else {held.low, held.high}
+    if reader in sides:
+        return _Found(CONNECTION, held, reader, person)
+    now_at = (find_by_id(conn, one) for one in address_moves.trail(conn, reader) if one in sides)
+    there = next(now_at, None)
+    return None if there is None else _Found(CONNECTION, held, there.id, there.ref)
 
 
 _MAIL = (

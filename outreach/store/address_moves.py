@@ -70,6 +70,17 @@ def left(conn: Connection, contact_id: int) -> bool:
     return bool(conn.execute(select(has_left(contact_id))).scalar_one())
 
 
+def trail(conn: Connection, contact_id: int) -> list[int]:
+    """A person and, in order, those they went along to: a link in an old mail speaks for whoever they are now."""
+    found = [contact_id]
+    query = select(address_move.c.target).where(address_move.c.outcome == "moved").order_by(address_move.c.id.desc())
+    while (following := conn.execute(query.where(address_move.c.contact == found[-1]).limit(1)).scalar()) is not None:
+        if following in found:
+            break
+        found.append(following)
+    return found
+
+
 def is_in_the_way(conn: Connection, contact_id: int, topics: Collection[int]) -> bool:
     """Whether a mail to this person is under way, or a campaign of these topics is being planned: who moved now would
     be planned twice, or not at all.

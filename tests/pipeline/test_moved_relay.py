@@ -3,8 +3,9 @@ to the same relay address and notices nothing.
 """
 
 import pytest
+from sqlalchemy import select
 
-from outreach.services import connections
+from outreach.services import connections, streams
 from outreach.services.intake.accept import Refusal
 from outreach.services.intake.process import process_mails
 from outreach.services.relaying.held import send_own
@@ -12,9 +13,11 @@ from outreach.services.relaying.showing import correspondence
 from outreach.services.room.carrying import process_moves
 from outreach.services.room.moving import ask_move, say_yes, see_moves
 from outreach.store.contacts import Person
+from outreach.store.schema.campaigns import message
 from tests.pipeline.conftest import Line
 from tests.pipeline.relaying import ALICE, BOB, Pair, letter, words
-from tests.services.owning import fresh_link
+from tests.services.connecting import entries
+from tests.services.owning import agreed, fresh_link
 from tests.services.room.test_moving import CLIENT, NEW, find, question
 
 
@@ -105,3 +108,23 @@ def test_nobody_goes_while_a_mail_of_the_other_side_is_under_way(pair: Pair) -> 
     assert pair.bring(letter(BOB, pair.to(found), "And now\n"), pair.to(found), sender=BOB) is None
     process_mails(ctx)
     assert [mail.rcpt_to for mail in pair.sent()] == [NEW]
+
+
+def test_a_stop_in_a_mail_from_before_mutes_the_connection_where_it_is_now(pair: Pair) -> None:
+    world, ctx = pair.line.world, pair.ctx
+    world.topic()
+    agreed(ctx, ALICE)  # else nothing would be held at the old address, its key neither
+    pair.write("Hello\n", by=BOB)
+    pair.sent()
+    with ctx.db.reading() as conn:
+        query = select(message.c.ref).where(message.c.contact == pair.alice.person.id, message.c.origin == "reply")
+        before = conn.execute(query).scalar_one()
+    new = moved(pair)
+    with ctx.db.transaction() as conn:
+        assert streams.stop(conn, ctx, ctx.db.now(conn), before) == 1
+    (view,) = connections.list_connections(ctx, pair.alice.actor)
+    assert view.muted is not None
+    assert [entry.contact for entry in entries(ctx, "connection.muted")] == [new.ref]
+    pair.bring(letter(BOB, pair.to(new), "More\n"), pair.to(new), sender=BOB)
+    process_mails(ctx)
+    assert pair.sent() == []
