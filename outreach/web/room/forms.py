@@ -6,6 +6,7 @@ from flask_babel import gettext
 from wtforms import RadioField, SelectField, TimeField
 from wtforms.validators import InputRequired, Optional
 
+from outreach.domain.errors import InvalidInputError
 from outreach.services.room.settings import Times
 from outreach.web.asking import OwnForm
 from outreach.web.choices import languages, zones
@@ -39,15 +40,22 @@ class TimesForm(OwnForm):
         return self
 
     def wanted(self, times: Times) -> Times:
-        """What was chosen. Own hours without both times are as they stand."""
+        """What was chosen.
+
+        Raises InvalidInputError (field "quiet_from" or "quiet_to") for own hours without both times, or with one time
+        twice, which might mean the whole day.
+        """
         chosen = self.text("hours")
-        own = times.own
-        if chosen == "usual":
-            own = None
-        elif chosen == "none":
+        own: tuple[int, int] | None = None
+        if chosen == "none":
             own = (0, 0)
-        elif self.quiet_from.data is not None and self.quiet_to.data is not None:
+        elif chosen == "own" and (self.quiet_from.data is None or self.quiet_to.data is None):
+            raise InvalidInputError("Give both times as hours and minutes. Nothing was changed.", "quiet_from")
+        elif chosen == "own":
             own = (_minutes(self.quiet_from.data), _minutes(self.quiet_to.data))
+            if own[0] == own[1]:
+                words = "Leave at least two hours a day in which mail may come. Nothing was changed."
+                raise InvalidInputError(words, "quiet_to")
         return Times(own, times.usual, self.text("timezone"), self.text("locale"))
 
 

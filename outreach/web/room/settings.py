@@ -56,8 +56,8 @@ def set_times(token: str) -> ResponseReturnValue:
     greet(room)
     form = TimesForm().offer(stands)
     if form.validate():
-        wanted = form.wanted(stands)
         try:
+            wanted = form.wanted(stands)
             settings.set_times(context(), token, wanted)
         except InvalidInputError as error:
             form.say(error, words.refusal(error))
