@@ -49,13 +49,14 @@ class TimesForm(OwnForm):
         own: tuple[int, int] | None = None
         if chosen == "none":
             own = (0, 0)
-        elif chosen == "own" and (self.quiet_from.data is None or self.quiet_to.data is None):
-            raise InvalidInputError("Give both times as hours and minutes. Nothing was changed.", "quiet_from")
         elif chosen == "own":
-            own = (_minutes(self.quiet_from.data), _minutes(self.quiet_to.data))
-            if own[0] == own[1]:
+            start, end = self.quiet_from.data, self.quiet_to.data
+            if start is None or end is None:
+                raise InvalidInputError("Give both times as hours and minutes. Nothing was changed.", "quiet_from")
+            if start == end:
                 words = "Leave at least two hours a day in which mail may come. Nothing was changed."
                 raise InvalidInputError(words, "quiet_to")
+            own = (_minutes(start), _minutes(end))
         return Times(own, times.usual, self.text("timezone"), self.text("locale"))
 
 
