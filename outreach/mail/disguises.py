@@ -50,6 +50,12 @@ _DROPPED = bytes(one for one in range(256) if one not in _SPELT_OCTETS and not 6
 
 _MOST_MEMBERS = 500
 _MOST_UNPACKED = 64 * 1024 * 1024
+_DEEPEST_FILE = 3
+_MOST_STREAMS = 20_000
+_CHUNK = 16 * 1024
+_ZLIB, _GZIP = zlib.MAX_WBITS, 16 + zlib.MAX_WBITS
+_DEFLATED = re.compile(rb"\x78[\x01\x5e\x9c\xda]")  # RFC 1950, as PDF, PNG and many others hold it
+_HEX = re.compile(rb"<([0-9A-Fa-f\s]{16,4096})>")  # a string of PDF
 
 
 class _Shadow(NamedTuple):
@@ -90,7 +96,9 @@ class Spellings:
         return any(self._squeezed.search(_NOT_SPELT.sub("", _from_base64(run).lower())) for run in runs)
 
     def remain_in_octets(self, octets: bytes) -> bool:
-        """The same of a file, as it is or packed (ZIP, which many kinds of documents are)."""
+        """The same of a file, as it is or packed: ZIP, which many kinds of documents are, also in ZIP; gzip; and what
+        PDF and PNG hold deflated.
+        """
         return any(
             self._octets.search(piece.translate(_LOWER, _DROPPED).decode("ascii")) for piece in _unpacked(octets)
         )
@@ -227,20 +235,70 @@ def _padded(rest: str) -> str:
     return rest + "=" * (-len(rest) % 4) if len(rest) > 1 else ""
 
 
-def _unpacked(octets: bytes) -> Iterator[bytes]:
+class _Room:
+    """How many octets may still be unpacked of one file, and how many streams tried, however deep."""
+
+    def __init__(self) -> None:
+        self.left = _MOST_UNPACKED
+        self.tries = _MOST_STREAMS
+
+
+def _unpacked(octets: bytes, room: _Room | None = None, depth: int = 0) -> Iterator[bytes]:
+    room = room or _Room()
     yield octets
-    if not octets.startswith(b"PK"):
+    if depth == _DEEPEST_FILE:
         return
-    room = _MOST_UNPACKED
+    if octets.startswith(b"PK"):
+        pieces = _members(octets, room)
+    elif octets.startswith(b"\x1f\x8b"):
+        pieces = iter([_inflated(octets, 0, room, _GZIP)[0]])
+    else:
+        yield b"".join(bytes.fromhex(_even(found)) for found in _HEX.findall(octets)[:_MOST_STREAMS])
+        pieces = _streams(octets, room)
+    for piece in pieces:
+        yield from _unpacked(piece, room, depth + 1)
+
+
+def _members(octets: bytes, room: _Room) -> Iterator[bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(octets)) as packed:
             for member in packed.infolist()[:_MOST_MEMBERS]:
                 yield member.filename.encode()
-                if member.flag_bits & 1 or member.file_size > room:
+                if member.flag_bits & 1 or member.file_size > room.left:
                     continue
                 with packed.open(member) as file:
-                    piece = file.read(room)
-                room -= len(piece)
+                    piece = file.read(room.left)
+                room.left -= len(piece)
                 yield piece
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError):
         return
+
+
+def _streams(octets: bytes, room: _Room) -> Iterator[bytes]:
+    """What unpacks anywhere in it, from where a deflated stream may begin; what only looks like one ends at once."""
+    place = 0
+    while room.tries and room.left and (found := _DEFLATED.search(octets, place)):
+        room.tries -= 1
+        piece, end = _inflated(octets, found.start(), room, _ZLIB)
+        place = max(end, found.end()) if piece else found.end()
+        if piece:
+            yield piece
+
+
+def _inflated(octets: bytes, start: int, room: _Room, kind: int) -> tuple[bytes, int]:
+    """(what unpacks from `start` on, where it ends), as far as it is whole and there is room."""
+    unpacker, pieces, place = zlib.decompressobj(kind), [], start
+    with suppress(zlib.error):
+        while place < len(octets) and room.left and not unpacker.eof:
+            chunk = octets[place : place + _CHUNK]
+            pieces.append(unpacker.decompress(chunk, room.left))
+            room.left -= len(pieces[-1])
+            place += len(chunk)
+        return b"".join(pieces), place - len(unpacker.unused_data)
+    return b"".join(pieces), start
+
+
+def _even(digits: bytes) -> str:
+    """PDF lets the last 0 be left out (ISO 32000-1, 7.3.4.3)."""
+    bare = b"".join(digits.split()).decode("ascii")
+    return bare + "0" * (len(bare) % 2)
