@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from outreach.domain.errors import ConflictError, InvalidInputError
+from outreach.mail.inbound.incoming import Attachment
 from outreach.services import connect_links, connections, incoming, invite
+from outreach.services.appeals import see_standing, write_appeal
 from outreach.services.connections import list_connections
 from outreach.services.context import Context
 from outreach.services.conversations.answering import answer
@@ -39,7 +41,7 @@ from tests.factories import MadeMember, World
 from tests.services.connecting import connected, entries, mailed, requested, row_of
 from tests.services.conversations.writing import opened, replies, said, worker, writes
 from tests.services.owning import agreed, fresh_link, held, later
-from tests.services.people import ALICE, count, hand_off_everything
+from tests.services.people import ALICE, count, hand_off_everything, letter
 from tests.services.room.test_moving import CLIENT, DAYS, NEW, asks, find, notice, outcome, question
 from tests.services.staffing import CLIENT as BROWSER
 from tests.services.staffing import PASSWORD
@@ -315,8 +317,10 @@ def test_a_closed_account_stays_closed_and_conversations_go(ctx: Context, alice:
 def test_a_pause_by_an_officer_goes_along(ctx: Context, world: World, alice: MadeMember) -> None:
     with ctx.db.transaction() as conn:
         members.change(conn, alice.id, suspended=world.now, suspended_for="reports")
+    write_appeal(ctx, alice.actor, "It was somebody else.")
     goes(ctx, alice.person)
     assert see_account(ctx, alice.actor).suspended == world.now
+    assert [one.words for one in see_standing(ctx, alice.actor).appeals] == ["It was somebody else."]
     submit_start(ctx, address=ALICE, network="192.0.2.0/24", locale="en")  # and none is made anew at the old address
     process_member_requests(ctx)
     with pytest.raises(ConflictError):
@@ -355,6 +359,15 @@ def test_conversations_show_in_the_new_room_and_answers_go_there(ctx: Context, w
     answer(ctx, robin, ref, "Welcome.", seen=opened(ctx, robin, ref).seen)
     assert count_mails(ctx, new) == 1
     assert {entry.contact for entry in entries(ctx, "conversation.moved")} == {alice.person.ref, new.ref}
+
+
+def test_files_go_along_with_what_they_came_with(ctx: Context, world: World, alice: MadeMember) -> None:
+    mail = letter(ctx, world, alice.person.id, 1)
+    read = said("Look at this.", attachments=(Attachment("roses.txt", "text/plain", b"red"),))
+    ref = replies(ctx, alice.person, mail, read)
+    new = goes(ctx, alice.person)
+    (talk,) = see_talks(ctx, fresh_link(ctx, new)).conversations
+    assert (talk.ref, talk.posts[0].files) == (ref, ("roses.txt",))
 
 
 def count_mails(ctx: Context, person: Person) -> int:
@@ -450,6 +463,7 @@ def test_the_log_holds_and_names_no_address_and_each_person_gets_what_is_theirs(
     connected(ctx, bob, alice.person)
     mailed(ctx, world.member("carol@outside.example", "Carol"), alice.person)
     writes(ctx, alice.person, "Hello")
+    signed_in(ctx, alice)
     made_up = faults(ctx)
     before = everything_of(ctx, held(ctx))
     new = goes(ctx, alice.person)
@@ -457,6 +471,7 @@ def test_the_log_holds_and_names_no_address_and_each_person_gets_what_is_theirs(
     for kind in ("accounts", "connections", "conversations"):
         assert len(before[kind]) == len(here[kind]) == 1, kind
         assert there[kind] == [], kind
+    assert here["accounts"][0]["sessions"][0]["from"] == {"browser": BROWSER.browser, "network": BROWSER.network}
     with ctx.db.reading() as conn:
         rows = conn.execute(select(audit_entry)).all()
     assert all("@" not in (row.body or "") for row in rows)
