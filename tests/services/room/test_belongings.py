@@ -38,6 +38,7 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.people import contact_key
 from outreach.store.schema.relaying import relayed
 from tests.factories import MadeMember, World
+from tests.services.at_once import at_once
 from tests.services.connecting import connected, entries, mailed, requested, row_of
 from tests.services.conversations.writing import opened, replies, said, worker, writes
 from tests.services.owning import agreed, fresh_link, held, later
@@ -525,3 +526,31 @@ def test_a_new_question_has_a_new_code(ctx: Context, alice: MadeMember) -> None:
     assert last_move(ctx, alice.person).code != first
     with pytest.raises(InvalidInputError):
         say_yes(ctx, question(ctx), CLIENT, code=first)
+
+
+def test_what_is_done_at_the_same_moment_can_be_read_afterwards(
+    ctx: Context, alice: MadeMember, bob: MadeMember
+) -> None:
+    """Whatever comes first, each box opens with the key of whose account it is then, and nobody waits for ever."""
+    ref = connected(ctx, bob, alice.person)
+    asks(ctx, alice.person)
+    say_yes(ctx, question(ctx), CLIENT, code=last_move(ctx, alice.person).code)
+    hand_off_everything(ctx)
+    later(ctx, 3 * DAYS + 1)
+    results = at_once(
+        lambda: process_moves(ctx),
+        lambda: edit_account(ctx, alice.actor, name="Alice Lind", locale="en", timezone="UTC", notify=True),
+        lambda: connect_links.make_link(ctx, alice.actor, label="On my card"),
+        lambda: connections.disclose(ctx, alice.actor, ref, "name"),
+        lambda: connections.mute(ctx, bob.actor, ref),
+        lambda: signed_in(ctx, alice),
+    )
+    assert [one for one in results if isinstance(one, Exception) and not isinstance(one, ConflictError)] == []
+    process_moves(ctx)
+    later(ctx, 120)
+    process_moves(ctx)
+    account = see_account(ctx, alice.actor)
+    assert (account.name, account.address) == ("Alice Lind", NEW)
+    assert [link.label for link in connect_links.list_links(ctx, alice.actor)] == ["On my card"]
+    assert [one.ref for one in list_connections(ctx, alice.actor)] == [ref]
+    assert everything_of(ctx, held(ctx, NEW))["accounts"]
