@@ -5,6 +5,7 @@ closing ends it too, and one that still waits is closed for a reason only. An au
 """
 
 import re
+import unicodedata
 from enum import StrEnum
 
 from outreach.domain import addresses
@@ -57,6 +58,12 @@ def check_words(typed: str, field: str = "words") -> str:
     return said
 
 
+def as_read(written: str) -> str:
+    """What a stranger's mail says, without what is not drawn and changes how the rest is: controls, direction marks."""
+    lines = ("".join(sign for sign in line if _is_drawn(sign)) for line in written.splitlines())
+    return "\n".join(lines)
+
+
 def check_answer(typed: str, allowed: str) -> str:
     """Staff's words to a person: no address in them but `allowed`, the one we print ourselves (it may be empty).
 
@@ -101,6 +108,10 @@ def may_betray(words: str) -> tuple[str, ...]:
     if _NAMED.search(words):
         found.append("It seems to name somebody.")
     return tuple(found)
+
+
+def _is_drawn(sign: str) -> bool:
+    return sign in "\t\u200c\u200d" or unicodedata.category(sign) not in {"Cc", "Cf", "Cs"}
 
 
 def _is_seen(sign: str) -> bool:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from outreach.domain.addresses import scrub
 from outreach.domain.conversations import (
     LONGEST_WORDS,
+    as_read,
     check_answer,
     check_public,
     check_tags,
@@ -36,6 +37,10 @@ def test_a_wait_is_said_in_words(passed: int, words: str) -> None:
 
 def test_words_keep_their_lines_and_lose_what_cannot_be_seen() -> None:
     assert check_words("  Dear all, \r\n\r\n\r\n\r\nthank\u202eyou\x00 \n") == "Dear all,\n\nthank you"
+
+
+def test_a_strangers_words_keep_their_signs_and_lose_what_is_not_drawn() -> None:
+    assert as_read("a\tb\r\n\x00c\u2066d\u2069\u2028👩\u200d🌾 é") == "a\tb\ncd\n👩\u200d🌾 é"
 
 
 @pytest.mark.parametrize("typed", ["", " \n\t ", "x" * (LONGEST_WORDS + 1)])

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from outreach.domain import addresses
 from outreach.domain.actors import RECIPIENT
-from outreach.domain.conversations import LONGEST_KEPT
+from outreach.domain.conversations import LONGEST_KEPT, as_read
 from outreach.domain.errors import ConflictError, InvalidInputError
 from outreach.mail.inbound.incoming import Incoming, Kind
 from outreach.services.context import Context
@@ -47,9 +47,9 @@ def take_reply(
             about["campaign"] = answered.campaign
         row = store.add(conn, now, contact_id=person.id, via="reply", **about)
     words = {
-        "subject": incoming.subject[:LONGEST_SUBJECT],
-        "text": incoming.text[:LONGEST_KEPT],
-        "quoted": incoming.quoted[:LONGEST_KEPT],
+        "subject": as_read(incoming.subject[:LONGEST_SUBJECT]),
+        "text": as_read(incoming.text[:LONGEST_KEPT]),
+        "quoted": as_read(incoming.quoted[:LONGEST_KEPT]),
         "cut": "yes" if len(incoming.text) > LONGEST_KEPT else "",
     }
     is_foreign = _is_foreign(conn, ctx, row.contact, incoming.from_address)

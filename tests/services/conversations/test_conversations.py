@@ -144,6 +144,17 @@ def test_addresses_in_words_quotes_subjects_and_file_names_are_masked(
     assert "@example" not in repr(theirs)
 
 
+def test_what_is_not_drawn_hides_no_address_and_turns_no_word_around(
+    ctx: Context, world: World, alice: Person, robin: Actor
+) -> None:
+    garden, _ = world.topic()
+    tricks = "see \u202efdp.exe\u202c \x1b[31mred\x07\nof bo\u200bb@exam\u00adple.net, کتاب\u200cخانه"
+    ref = replies(ctx, alice, mailed(world, alice, garden), said(tricks, quoted=f"> {tricks}"))
+    (post,) = opened(ctx, robin, ref).posts
+    assert post.text == "see fdp.exe [31mred\nof b•••@e•••.net, کتاب\u200cخانه"
+    assert post.quoted == f"> {post.text}"
+
+
 def test_who_answers_from_another_mailbox_is_pointed_out(
     ctx: Context, world: World, alice: Person, robin: Actor
 ) -> None:
