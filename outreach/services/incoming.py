@@ -25,13 +25,12 @@ from outreach.services.expiry import erase_strangers
 from outreach.services.invitation_rule import let_go
 from outreach.services.members import must_be_open, tell_member
 from outreach.store import connect_links, connections, consents, invitations, invitees, members
-from outreach.store.address_moves import has_left, left
+from outreach.store.address_moves import left
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 from outreach.store.members import MemberRow
 from outreach.store.schema.campaigns import message
-from outreach.store.schema.members import invitation, member
-from outreach.store.schema.people import contact
+from outreach.store.schema.members import invitation
 
 _DELIVERED = ("sent", "unknown")
 
@@ -262,20 +261,10 @@ def _locked(conn: Connection, me: MemberRow, row: Row[Any], actor: Actor) -> tup
 
 def _asker(conn: Connection, row: Row[Any]) -> tuple[int | None, bytes | None]:
     """The contact and ref of who asked, of their account where they have one; None once nobody is held."""
-    asker = None if row.contact is None else _account_of(conn, row.mailbox) or int(row.contact)
+    asker = None if row.contact is None else members.account_in(conn, row.mailbox) or int(row.contact)
     if asker is None or not connections.held(conn, [asker]):
         return None, None
     return asker, consents.lock_contacts(conn, [asker])[asker]
-
-
-def _account_of(conn: Connection, mailbox_id: int) -> int | None:
-    """The contact of the open account behind a mailbox."""
-    query = select(contact.c.id).join(member, and_(member.c.contact == contact.c.id, member.c.closed.is_(None)))
-    return (
-        conn.execute(query.where(contact.c.mailbox == mailbox_id, ~has_left(contact.c.id)).order_by(contact.c.id))
-        .scalars()
-        .first()
-    )
 
 
 def _is_request(me: MemberRow, row: Row[Any]) -> bool:

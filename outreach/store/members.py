@@ -52,6 +52,13 @@ def open_of_mailbox(conn: Connection, mailbox_key: bytes) -> int | None:
     return conn.execute(query.order_by(member.c.id).limit(1)).scalar_one_or_none()
 
 
+def account_in(conn: Connection, mailbox_id: int) -> int | None:
+    """The same by the mailbox's id."""
+    query = select(member.c.contact).join(contact, contact.c.id == member.c.contact)
+    here = (contact.c.mailbox == mailbox_id, member.c.closed.is_(None), ~has_left(contact.c.id))
+    return conn.execute(query.where(*here).order_by(contact.c.id).limit(1)).scalar_one_or_none()
+
+
 def closed_of_mailbox(conn: Connection, contact_id: int) -> MemberRow | None:
     """The account that was closed in this contact's mailbox, the last if there were several."""
     theirs = select(contact.c.mailbox).where(contact.c.id == contact_id).scalar_subquery()
