@@ -11,9 +11,11 @@ from outreach.services.confirm import Client
 from outreach.services.room.topics import RoomView
 from outreach.web.language import chosen_locale, speak_to
 from outreach.web.people import for_people, lost
+from outreach.web.room import words
 
 blueprint = Blueprint("room", __name__)
 for_people(blueprint)
+blueprint.context_processor(lambda: {"why_barred": words.reason})
 
 _UNDO = "room"  # in the browser's session: [link's token, where to post, what to post, what it is about]
 
