@@ -97,22 +97,33 @@ def test_an_address_changes_by_both_mailboxes_until_the_old_one_stops_it(chromiu
     old, new = _reader(demo, -5), "wanda@new-house.example"
     with reading(chromium, demo.url, locale="en") as reader:
         room = _enter(reader, old, "en")
+        reader.open(f"{room}/conversations?lang=en")
+        reader.page.get_by_label("What you want to say").fill("I am about to change my address.")
+        reader.press("Send it")
         reader.open(f"{room}/address?lang=en")
         reader.page.locator("#address").fill(new)
         reader.press("Ask at the new address")
         reader.look()
+        code = reader.page.locator(".card b[dir=ltr]").inner_text()
         open_newest_letter(reader, new)
         reader.open(links(reader)["moving"] + "?lang=en")
         assert reader.weight < LIGHTEST
         assert old not in reader.page.content()
         reader.look()
         reader.tab_through()
+        reader.page.locator("#code").fill("aaaa-aaaa")
+        reader.press("Yes, send it here")
+        expect(reader.page.locator("#code-error")).to_contain_text("Nothing was changed.")
+        reader.faults.clear()  # the browser notes the 422
+        reader.look()
+        reader.page.locator("#code").fill(code)
         reader.press("Yes, send it here")
         if reader.page.locator("#human").count():
             reader.look()
             reader.page.get_by_label("I am a person, and I asked for this.").check()
             reader.press("Yes, send it here")
         assert reader.heading() == "It comes here soon"
+        expect(reader.page.locator("main")).to_contain_text("All else there comes along.")
         reader.look()
         open_newest_letter(reader, old)
         while "keep" not in links(reader):  # an older letter: ours is on its way

@@ -29,7 +29,7 @@ from outreach.store.contacts import Person
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 """None that is read as another."""
-_LENGTH = 8
+_LENGTH = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Taken:
 
 
 def new_code() -> str:
-    """Eight characters at random: 2**39 of them, for a question that is open for seven days."""
+    """Ten characters at random, of 2**49 such: seven days of guessing, however fast, find none."""
     return "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
 
 

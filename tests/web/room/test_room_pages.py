@@ -292,7 +292,7 @@ def test_a_code_of_the_old_room_takes_the_rest_along(client: Browser, ctx: Conte
     client.submit(f"/room/{token}/address", {"address": "alice@new.example"})
     process_moves(ctx)
     hand_off_everything(ctx)
-    found = re.search(r"<b dir=.ltr.>([a-z0-9]{4}-[a-z0-9]{4})</b>", client.page(f"/room/{token}/address"))
+    found = re.search(r"<b dir=.ltr.>([a-z0-9]{5}-[a-z0-9]{5})</b>", client.page(f"/room/{token}/address"))
     assert found is not None
     code, moving = found[1], mailed(ctx, Purpose.MOVE)
     page = client.page(f"/moving/{moving}")
@@ -319,7 +319,7 @@ def test_a_yes_that_may_be_a_programs_keeps_the_code_that_was_typed(
     client.submit(f"/room/{token}/address", {"address": "alice@new.example"})
     process_moves(ctx)
     hand_off_everything(ctx, ago=1)
-    found = re.search(r"<b dir=.ltr.>([a-z0-9]{4}-[a-z0-9]{4})</b>", client.page(f"/room/{token}/address"))
+    found = re.search(r"<b dir=.ltr.>([a-z0-9]{5}-[a-z0-9]{5})</b>", client.page(f"/room/{token}/address"))
     assert found is not None
     again = client.submit(f"/moving/{mailed(ctx, Purpose.MOVE)}", {"answer": "yes", "code": found[1]})
     assert "One step more" in again.text
