@@ -92,6 +92,14 @@ def keep(conn: Connection, keys: ContactKeys, now: int, mails: Iterable[Arrived]
     return new
 
 
+def came_since(conn: Connection, contact_id: int, door: str, since: int) -> int:
+    """How many mails came at a door about this person's messages, acted on or not."""
+    query = select(func.count()).where(
+        inbound_mail.c.contact == contact_id, inbound_mail.c.door == door, inbound_mail.c.received > since
+    )
+    return int(conn.execute(query).scalar_one())
+
+
 def due(conn: Connection, now: int, most: int) -> list[int]:
     """Ids of mails to act on, oldest first."""
     waits = (inbound_mail.c.state == "waiting", inbound_mail.c.due <= now)

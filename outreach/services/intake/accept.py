@@ -18,6 +18,10 @@ from outreach.store import inbound as store
 from outreach.store.boxes import ContactKeys
 
 RELAY = "relay"
+MOST_REPLIES_A_DAY = 50
+"""Replies to one person's mails that are kept in 24 hours: whoever was passed one of those can write them, too."""
+
+_DAY = 86_400_000_000
 _PURPOSE = b"outreach mail that came in\0"
 
 
@@ -42,6 +46,7 @@ class Known:
 
 
 UNKNOWN = Refusal(550, "5.1.1 There is no such address here")
+ENOUGH = Refusal(452, "4.7.1 As many answers came here today as are kept in a day, please try again later")
 NOT_OURS = Refusal(550, "5.7.1 This report names no mail of ours")
 
 
@@ -85,6 +90,8 @@ def take_in(ctx: Context, known: Known, octets: bytes, peer: Peer, resolver: Res
             contact = (store.addressee(conn, message) if message else None) or 0
             if not contact:
                 return NOT_OURS
+        if known.door == Door.REPLY and store.came_since(conn, contact, Door.REPLY, now - _DAY) >= MOST_REPLIES_A_DAY:
+            return ENOUGH
         facts = {"octets": octets.decode("latin-1"), "local_part": known.local_part}
         facts |= {"ip": peer.ip, "helo": peer.helo, "mail_from": peer.mail_from}
         digest = hmac.digest(ctx.keyring.doors, _PURPOSE + known.local_part.lower().encode() + b"\0" + octets, "sha256")

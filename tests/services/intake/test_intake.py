@@ -9,7 +9,7 @@ from outreach.domain.inbound_addresses import Door
 from outreach.domain.policies import Name
 from outreach.mail.peer import Peer
 from outreach.services.context import Context
-from outreach.services.intake.accept import NOT_OURS, UNKNOWN, Known, may_accept, take_in
+from outreach.services.intake.accept import ENOUGH, MOST_REPLIES_A_DAY, NOT_OURS, UNKNOWN, Known, may_accept, take_in
 from outreach.services.intake.process import forget_old_mails, process_mails
 from outreach.services.intake.reports import heard_of_campaign, list_reports, see_report, stuck_mails, take_up_again
 from outreach.services.intake.undo import undo_report
@@ -73,6 +73,21 @@ def test_a_mail_waits_boxed_and_goes_once_it_was_acted_on(sent: Sent) -> None:
         kept = conn.execute(select(inbound_mail)).one()
     assert (kept.mail_box, kept.state) == (None, "done")
     assert sent.reports() == [("reply", "conversation")]
+
+
+def test_answers_to_one_persons_mails_are_kept_up_to_so_many_a_day_and_stops_always(sent: Sent, world: World) -> None:
+    person, other = sent.reader(), world.person()
+    mails = [sent.message(person)]
+    sent.unlimited()
+    mails.append(sent.message(person))
+    for number in range(MOST_REPLIES_A_DAY):
+        address = sent.address(mails[number % 2], Door.REPLY)
+        assert sent.arrive(address, letter("Re: roses", f"word {number}")) is None
+    assert sent.arrive(sent.address(mails[0], Door.REPLY), letter("Re: roses", "one more")) == ENOUGH
+    assert sent.arrive(sent.address(sent.message(other), Door.REPLY), letter("Re: roses", "mine")) is None
+    assert sent.arrive(sent.address(mails[0], Door.STOP), letter("stop", "stop")) is None
+    sent.pass_days(1.1)
+    assert sent.arrive(sent.address(mails[0], Door.REPLY), letter("Re: roses", "one more")) is None
 
 
 def test_a_hard_bounce_bars_the_address_and_an_officer_lifts_exactly_that(sent: Sent) -> None:
