@@ -59,14 +59,15 @@ _AWAY = re.compile(
     r"otomatik (?:yanıt|cevap)|автоматический ответ|автоответ|автоматична відповідь|αυτόματη απάντηση|"
     r"răspuns automat|"
     r"自動(?:応答|返信|回覆|回复)|自动(?:回复|答复)|不在(?:通知|応答|のお知らせ)|자동\s?(?:회신|응답)|부재중|"
-    r"out of (?:the )?office|ooo\b|away from (?:my|the) (?:office|mail|desk|e-?mail)|on (?:vacation|holiday|"
-    r"leave)\b|vacation (?:reply|message|notice)|"
+    r"out of (?:the )?office|ooo\b|away from (?:my|the) (?:office|mail|desk|e-?mail)|(?:i am |"
+    r"i'm )?on (?:vacation|holiday|leave)(?: (?:until|till|from|since|to)\b.*|\W*$)|vacation (?:reply|message|notice)|"
     r"abwesen|nicht im (?:büro|haus)|frånvaro|tjänstledig|ej på kontoret|fraværs?|ikke på kontoret|"
     r"afwezig|niet aanwezig|buiten kantoor|absen[ct]e?|absence du bureau|en cong[ée]s?\b|hors du bureau|"
     r"fuera de (?:la )?oficina|ausen(?:te|cia)|"
     r"fuori (?:sede|ufficio)|assen(?:te|za)|fora d[oe] escrit[oó]rio|nieobecn|mimo kancelář|házon kívül|вне офиса|"
     r"отсутств|в отпуске|"
-    r"thank you for (?:your (?:e-?mail|message)|contacting)|we(?:'ve| have) received your)",
+    r"(?:thank you for (?:your (?:e-?mail|message)|contacting us)|we(?:'ve| have) received your "
+    r"(?:e-?mail|message|request|enquiry|inquiry))\W*$)",
     re.IGNORECASE,
 )
 _CHALLENGE_MARKS = frozenset({"x-tmda-fingerprint", "x-boxbe", "x-challenge", "x-spamarrest", "x-mailinblack"})

@@ -74,6 +74,24 @@ def test_an_empty_envelope_sender_tells_a_machine_and_what_the_mail_says_of_it_d
     assert read(forged, door="reply", now=NOW, mail_from="robin@example.test").kind is Kind.REPLY
 
 
+@pytest.mark.parametrize(
+    ("subject", "kind"),
+    [
+        ("Thank you for your message", Kind.AUTO_REPLY),
+        ("Thank you for your message about frost", Kind.REPLY),
+        ("We have received your request.", Kind.AUTO_REPLY),
+        ("We have received your beans, and a question", Kind.REPLY),
+        ("On vacation until 7 January", Kind.AUTO_REPLY),
+        ("On holiday in the garden: how do I water?", Kind.REPLY),
+        ("Out of office: back on Monday", Kind.AUTO_REPLY),
+        ("Re: Thank you for your message", Kind.REPLY),
+    ],
+)
+def test_words_that_a_person_may_begin_with_are_a_machines_only_where_they_are_all(subject: str, kind: Kind) -> None:
+    mail = f"From: liv@example.org\r\nSubject: {subject}\r\n\r\nHow deep do dahlias go?\r\n".encode()
+    assert read(mail, door="reply", now=NOW, mail_from="liv@example.org").kind is kind
+
+
 def test_the_same_words_are_a_bounce_from_a_mail_system_and_a_reply_from_a_person() -> None:
     words = b"Subject: Undelivered mail\r\n\r\nYour message could not be delivered: no such user here\r\n"
     assert read(b"From: MAILER-DAEMON@example.test\r\n" + words, door="bounce", now=NOW).kind is Kind.HARD_BOUNCE
