@@ -78,9 +78,9 @@ def test_without_scripts_somebody_stops_pauses_lowers_and_takes_it_back(chromium
                 _act(reader, "restore")  # the demonstration's person had stopped it themselves
             _act(reader, act)
             reader.look()
-            expect(text).to_contain_text("paused until" if act == "pause" else "stopped on")
+            expect(text).to_contain_text("Paused until" if act == "pause" else "Stopped on")
             reader.press(f"Undo: {title}")
-            expect(text).to_contain_text("mail may come")
+            expect(text).to_contain_text("Mail may come")
         reader.page.get_by_label("How many at most").select_option(index=1)
         reader.press("Keep this limit")
         reader.look()
