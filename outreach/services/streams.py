@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from outreach.domain.actors import RECIPIENT
+from outreach.domain.actors import RECIPIENT, Actor
 from outreach.services.context import Context
 from outreach.services.conversations.posting import note
 from outreach.services.relaying import letting
@@ -54,7 +54,7 @@ def stop(conn: Connection, ctx: Context, now: int, ref: bytes) -> int:
         return 0
     if found.kind == CONNECTION:
         connections.set_muted(conn, found.row.id, found.contact, now)
-        _tell(conn, now, found, ref, "connection.muted")
+        _tell(conn, now, found, ref, "connection.muted", RECIPIENT)
     else:
         words = ContactKeys(ctx.keyring, conn).seal(found.contact, {})
         talks.add_post(conn, now, found.row.id, "note", words)
@@ -62,18 +62,18 @@ def stop(conn: Connection, ctx: Context, now: int, ref: bytes) -> int:
     return 1
 
 
-def resume(conn: Connection, ctx: Context, now: int, ref: bytes, stopped: int) -> int:
+def resume(conn: Connection, ctx: Context, now: int, ref: bytes, stopped: int, *, actor: Actor = RECIPIENT) -> int:
     """Take back what `stop` did at this instant, and nothing else; mails that waited come. Returns 1, or 0."""
     found = _find(conn, ctx, ref, lock=True)
     if found is None or _is_over(found) or _stopped(conn, found) != stopped:
         return 0
     if found.kind == CONNECTION:
         connections.set_muted(conn, found.row.id, found.contact, None)
-        _tell(conn, now, found, ref, "connection.unmuted")
+        _tell(conn, now, found, ref, "connection.unmuted", actor)
         letting.let_waiting_through(conn, ctx, now, found.row.id, found.contact)
     else:
         talks.remove_stop(conn, found.row.id, stopped)
-        note(conn, now, RECIPIENT.name, found.row, "conversation.resumed", message=ref)
+        note(conn, now, actor.name, found.row, "conversation.resumed", message=ref)
     return 1
 
 
@@ -118,6 +118,6 @@ def _is_over(found: _Found) -> bool:
     return found.kind == CONNECTION and found.row.ended is not None
 
 
-def _tell(conn: Connection, now: int, found: _Found, ref: bytes, kind: str) -> None:
+def _tell(conn: Connection, now: int, found: _Found, ref: bytes, kind: str, actor: Actor) -> None:
     body = {"connection": found.row.ref.hex()}
-    record(conn, now, Entry(kind=kind, actor=RECIPIENT.name, contact=found.person, message=ref, body=body))
+    record(conn, now, Entry(kind=kind, actor=actor.name, contact=found.person, message=ref, body=body))

@@ -1,4 +1,5 @@
-"""A reader called our mail spam: every consent in the channel ends at once, and nothing is sent to them any more.
+"""A reader called our mail spam: every consent in the channel ends at once, as does what they were asked and had not
+answered yet, and nothing is sent to them any more.
 
 Reports come in ARF (RFC 5965), to the address a mail of ours names (CFBL, RFC 9477) or by a feedback loop. Whoever
 sends one must have proved which domain they are; the ticket says which of our mails it is about.
@@ -13,6 +14,7 @@ from outreach.domain.consent import LIVE, Event
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.services.intake.bounces import entry_of
+from outreach.services.intake.questions import close_questions
 from outreach.store import consents, suppressions
 from outreach.store import inbound as store
 from outreach.store.audit import Entry, record
@@ -26,10 +28,11 @@ def complain(conn: Connection, ctx: Context, now: int, told: Told, domains: str)
     """Act on a complaint about one message. The caller holds the contact. `domains`: who vouched for the report."""
     for report in store.add_reports(conn, now, [told]):
         ended = _withdraw_all(conn, ctx, now, report, domains)
+        closed = close_questions(conn, ctx, now, report)
         _, mailbox_key = consents.bar_keys(conn, report.contact)
         bar = suppressions.put_one(conn, now, suppressions.Bar(mailbox_key, "mailbox", "complaint", "officer"))
         store.note(conn, report.id, did="withdrew", changed=ended, bar=bar)
-        record(conn, now, entry_of(report, "withdrew", consents=ended))
+        record(conn, now, entry_of(report, "withdrew", consents=ended, questions=closed))
         if bar is not None:
             body = {"kind": "complaint", "report": report.ref.hex()}
             entry = Entry(kind="contact.suppressed", actor=RECIPIENT.name, contact=report.contact_ref, body=body)

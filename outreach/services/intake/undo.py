@@ -1,7 +1,8 @@
 """Undoing a report that was wrong: an officer's act, with a reason, that puts back exactly what the report changed.
 
-A bar it put up is lifted, a rest it began ends, consents it ended live again as they were, unless something happened to
-them since. From then on it counts for nothing: neither towards a bar, nor in any rate.
+A bar it put up is lifted, a rest it began ends, consents it ended live again as they were, mails it stopped come again,
+and what it answered no to is asked again, unless something happened to them since. From then on it counts for nothing:
+neither towards a bar, nor in any rate.
 """
 
 from typing import Any
@@ -12,8 +13,10 @@ from outreach.domain.actors import Actor, Role
 from outreach.domain.consent import LIVE, Event, State
 from outreach.domain.errors import ConflictError, NotFoundError
 from outreach.mail.inbound.incoming import Kind
+from outreach.services import streams
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
+from outreach.services.intake.questions import ask_again
 from outreach.services.reasons import check_reason
 from outreach.store import consents, suppressions
 from outreach.store import inbound as store
@@ -42,10 +45,13 @@ def undo_report(ctx: Context, actor: Actor, ref: bytes, reason: str) -> int:
             raise ConflictError("They asked for no more invitations, and only they can take that back.")
         now = ctx.db.now(conn)
         restored = _restore(conn, ctx, now, actor, row)
+        asked = ask_again(conn, ctx, now, actor, row) if row.kind == Kind.COMPLAINT else 0
+        resumed = row.kind == Kind.UNSUBSCRIBE and streams.resume(conn, ctx, now, row.message_ref, row.at, actor=actor)
         lifted = row.bar is not None and suppressions.lift(conn, now, row.bar)
         rests = row.rested is not None and store.end_rest(conn, row.contact, row.rested, row.rest_before)
         store.note(conn, row.id, undone=now, undone_reason=said)
         body = {"report": ref.hex(), "kind": row.kind, "reason": said, "restored": restored}
+        body |= {"questions": asked, "streams": int(resumed)}
         body |= {"bar": row.bar.hex() if lifted else None, "rest": rests}
         record(conn, now, _entry("report.undone", actor, row, body))
         if lifted:
