@@ -231,7 +231,7 @@ def _dated(now: int, message_id: str) -> tuple[bytes, bytes]:
 def ways_back(stop_url: str | None, returns: Returns | None) -> list[bytes]:
     """The varying fields of `_fields` by which a reader, or their provider, comes back, in its order.
 
-    `stop_url`: None where the mail has none. Reports go where RFC 9477 §5 puts them.
+    `stop_url`: None where the mail has none. Reports: RFC 9477 §5.1 and §5.2.
     """
     fields = []
     if returns is not None and returns.takes_replies:

@@ -119,7 +119,7 @@ def test_both_unsubscribe_headers_are_covered_and_nothing_is_left_open() -> None
         assert b"l=" not in re.sub(rb"\b(bh|b|h)=", b"", field).replace(b"rel=", b"")
 
 
-def test_where_complaints_go_is_covered_as_rfc_9477_wants() -> None:
+def test_where_complaints_go_is_covered_as_rfc_9477_wants() -> None:  # §3.1.4
     octets = signed(returns=RETURNS)
     assert verifies(octets)
     for field in re.findall(rb"DKIM-Signature:.*?(?=\r\n\S)", octets, re.DOTALL):

@@ -25,7 +25,7 @@ class Traces:
         """The header of the mail that came back."""
         for name, value in header:
             self._tickets(value)
-            if name == "cfbl-feedback-id":  # RFC 9477 §3.2: ours is the ticket alone
+            if name == "cfbl-feedback-id":  # RFC 9477 §3.3: ours is the ticket alone
                 self._keep(self.tickets, [f"report+{found.lower()}" for found in _BARE.findall(value)])
         for name in _ABOUT:
             self._keep(self.message_ids, header.message_ids(name))

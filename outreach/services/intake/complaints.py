@@ -1,8 +1,8 @@
 """A reader called our mail spam: every consent in the channel ends at once, as does what they were asked and had not
 answered yet, and nothing is sent to them any more.
 
-Reports come in ARF (RFC 5965), to the address a mail of ours names (CFBL, RFC 9477) or by a feedback loop. Whoever
-sends one must have proved which domain they are; the ticket says which of our mails it is about.
+Reports come in ARF (RFC 5965), to the address a mail of ours names (CFBL, RFC 9477 §3.5) or by a feedback loop.
+Whoever sends one must have proved which domain they are; the ticket says which of our mails it is about.
 """
 
 from dataclasses import replace
