@@ -3,7 +3,7 @@
 Several kinds of address go through each door in turn, over a store with ten thousand people; medians of the same run
 are compared. 1.00 means nothing can be told from the time. Prints `same_answer sign_up_known=… invite_member=… …`, each
 a ratio to the unknown address: signing up, staff's sign-in and forgotten password, a member's invitation by mail,
-asking through a connect link, and asking for an account.
+asking through a connect link, and asking for an account, for the link to one's data and for the one to one's room.
 """
 
 import statistics
@@ -54,6 +54,8 @@ def main() -> None:
         sign_in = _times(lambda address: _post(app, "/sign-in", {"address": address, "password": "not the password"}))
         forgot = _times(lambda address: _post(app, "/forgot", {"address": address}))
         start = _times(lambda address: _post(app, "/members/start", {"address": address}))
+        rights = _times(lambda address: _post(app, "/rights", {"address": address}))
+        room = _times(lambda address: _post(app, "/room", {"address": address}))
         asked = _times(lambda address: _post(app, f"/connect/{link.hex()}", {"address": address}))
         invited = _times(lambda address: _invite(ctx, inviter, address))
         ctx.db.dispose()
@@ -64,6 +66,11 @@ def main() -> None:
         "forgot_known": forgot["staff"] / forgot["unknown"],
         "start_member": start["member"] / start["unknown"],
         "start_barred": start["barred"] / start["unknown"],
+        "rights_known": rights["known"] / rights["unknown"],
+        "rights_barred": rights["barred"] / rights["unknown"],
+        "room_known": room["known"] / room["unknown"],
+        "room_member": room["member"] / room["unknown"],
+        "room_barred": room["barred"] / room["unknown"],
         "connect_member": asked["member"] / asked["unknown"],
         "connect_barred": asked["barred"] / asked["unknown"],
         "connect_connected": asked["friend"] / asked["unknown"],
