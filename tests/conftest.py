@@ -1,5 +1,6 @@
 """What every test may ask for: a context over a migrated store, on SQLite and on PostgreSQL in turn."""
 
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,9 +33,13 @@ def sharing() -> Iterator[Sharing]:
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
     """A command that a test runs in this process sets up logs for its own streams: not for the tests after it."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield
     if structlog.is_configured():
         structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 """One of a thousand is erased, end to end: no trace in database, files, letters, logs, nor after a restore."""
 
-import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -52,16 +51,10 @@ HOUR_AND_A_BIT = 1.1
 
 
 @pytest.fixture
-def logged(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+def logged(capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """All the product logged, at its most talkative."""
-    import structlog
-
-    before = structlog.get_config()
-    handlers = list(logging.getLogger().handlers)
     configure_logs("debug")
-    yield lambda: "".join(capfd.readouterr())
-    structlog.configure(**before)
-    logging.getLogger().handlers[:] = handlers
+    return lambda: "".join(capfd.readouterr())
 
 
 class House:
