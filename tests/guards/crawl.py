@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from outreach.app import create_app
 from outreach.hosts import LOOPBACK
 from outreach.services.context import Context
-from tests.guards.material import gather, rules
+from tests.guards.material import Material, gather, rules
 from tests.guards.pages import Page
 from tests.guards.store import Watch
 from tests.guards.visitors import WHO, browser
@@ -107,15 +107,15 @@ class _Crawl:
         return visit
 
 
-def crawl(ctx: Context) -> list[Visit]:
-    """Every visit, of every one of `WHO`. Raises LookupError for a route whose arguments nobody knows."""
+def crawl(ctx: Context, everybody: Sequence[str] = WHO, material: Material | None = None) -> list[Visit]:
+    """Every visit of everybody. Raises LookupError for a route whose arguments nobody knows."""
     app = create_app(ctx)
-    material = gather(ctx)
+    material = material or gather(ctx)
     paths = [path for rule in rules(app) if "GET" in (rule.methods or ()) for path in material.fill(app, rule)]
     watch = Watch(Path(ctx.settings.database.removeprefix("sqlite:///")))
     with listening() as lines:
         walk = _Crawl(app, watch, lines)
-        for who in WHO:
+        for who in everybody:
             walk.everything(who, [*dict.fromkeys(paths), *BEYOND])
     watch.close()
     return walk.visits
