@@ -4,27 +4,28 @@ Evidence as in BGH I ZR 164/09: the verbatim text and version, locale, form, box
 confirmation, the mail that asked, the token's id and the act.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from sqlalchemy.engine import Row
 
 from outreach.domain import addresses
 from outreach.domain.actors import RECIPIENT
 from outreach.domain.consent import LIVE, Event
-from outreach.domain.errors import InvalidInputError, TokenExpiredError
+from outreach.domain.errors import InvalidInputError, OutreachError, TokenExpiredError
 from outreach.domain.tokens import Purpose, Token
-from outreach.services.consents import Change, apply_changes
+from outreach.services.consents import Change, Held, apply_changes
 from outreach.services.context import Context
 from outreach.services.expiry import erase_strangers
-from outreach.services.public_text import House, Promise, promise_of, read_house
-from outreach.services.scanners import looks_like_one
+from outreach.services.public_text import House, Promise, TopicFacts, promise_of, read_house
+from outreach.services.receipts.links import ReceiptLink, token_of
+from outreach.services.scanners import is_like_one
+from outreach.services.turns import Later
 from outreach.store import consents, requests, suppressions
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
-from outreach.store.schema.people import contact
 
 _ASKED = frozenset({"topics", "renewal"})
 """What the confirmations are about that this page asks; an account has its own."""
@@ -61,13 +62,27 @@ class ConfirmationView:
 @dataclass(frozen=True, kw_only=True)
 class Answered:
     """What the press did. `is_again`: answered before; `needs_step`: nothing happened yet, ask one step more; `at`:
-    when it was confirmed.
+    when it was confirmed; `receipts`: links to the receipts of it.
     """
 
     view: ConfirmationView
     is_again: bool = False
     needs_step: bool = False
     at: int = 0
+    receipts: tuple[ReceiptLink, ...] = ()
+
+
+@dataclass(frozen=True)
+class Press:
+    """A yes: to the topics whose box was ticked (refs), or the one asked about. `button`: the words on what was
+    pressed, of the question it answers; called by whoever carries out the turn, so it knows nothing of a request.
+    """
+
+    token: str
+    topics: Collection[bytes]
+    client: Client
+    button: Callable[[ConfirmationView], str]
+    is_human: bool
 
 
 def view_confirmation(ctx: Context, token: str) -> ConfirmationView:
@@ -75,7 +90,8 @@ def view_confirmation(ctx: Context, token: str) -> ConfirmationView:
     with ctx.db.looking() as conn:
         now = ctx.db.now(conn)
         read = ctx.tokens.read(Purpose.CONFIRM, token, now)
-        return _view(conn, now, ContactKeys(ctx.keyring, conn), _question(conn, read, now))
+        asked = _Asked(conn, ctx, now, [read.ref])
+        return asked.view(asked.find(read.ref))
 
 
 def grant(
@@ -92,29 +108,82 @@ def grant(
     `button`: the words on it, or what makes them of the question. Raises InvalidInputError when nothing was ticked,
     TokenError and TokenExpiredError.
     """
+    words = button if callable(button) else lambda _view: button
+    press = Press(token, topics, client, words, is_human)
+    return ctx.turns.take(lambda presses: _grant(ctx, presses), press, kind="grant")
+
+
+def _grant(ctx: Context, presses: Sequence[Press]) -> list[Answered | OutreachError | Later]:
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
-        read = ctx.tokens.read(Purpose.CONFIRM, token, now)
-        question = _question(conn, read, now, lock=True)
-        keys = ContactKeys(ctx.keyring, conn)
-        view = _view(conn, now, keys, question)
-        if view.answer:
-            return Answered(view=view, is_again=True)
-        yes = [topic for topic in view.topics if topic.ref in topics]
-        if not yes:
-            raise InvalidInputError("Tick what you would like to get, or choose No.", field="topics")
-        mail = requests.last_mail(conn, question.id, question.contact)
-        if not is_human and looks_like_one(conn, now, question.ref, _handed_off(mail, now)):
-            return Answered(view=view, needs_step=True)
-        pressed = button if isinstance(button, str) else button(view)
-        evidence = _evidence(keys, question, read, mail, client) | {"act": f"pressed “{pressed}”"}
-        changes = [_yes(question, topic, evidence, mail, ticked=len(view.topics) > 1) for topic in yes]
-        changes += [_no(question, topic, mail) for topic in view.topics if topic not in yes]
-        apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes, keys=keys)
-        requests.mark_granted(conn, question.id, [topic.topic for topic in yes])
-        suppressions.lift_by_owner(conn, now, consents.bar_keys(conn, question.contact))
-        _close(conn, now, question, "confirmed", yes)
-        return Answered(view=replace(view, answer="confirmed", granted=tuple(yes)), at=now)
+        read = [ctx.tokens.tried(Purpose.CONFIRM, press.token, now) for press in presses]
+        asked = _Asked(conn, ctx, now, {one.ref for one in read if isinstance(one, Token)}, lock=True)
+        given: dict[int, _Yes] = {}
+        outcomes: list[Answered | OutreachError | Later] = []
+        for press, one in zip(presses, read, strict=True):
+            outcome = _judged(asked, press, one) if isinstance(one, Token) else one
+            if not isinstance(outcome, _Yes):
+                outcomes.append(outcome)
+                continue
+            if all(other.question.contact != outcome.question.contact for other in given.values()):
+                given[len(outcomes)] = outcome
+            outcomes.append(Later())  # unless it is carried out in this turn, below
+        _carry_out(conn, ctx, now, asked, list(given.values()))
+        for place, yes in given.items():
+            outcomes[place] = yes.answered(ctx, now)
+        return outcomes
+
+
+def _judged(asked: "_Asked", press: Press, read: Token) -> "_Yes | Answered | OutreachError":
+    """What a press comes to: a yes to be carried out, or what its page says instead."""
+    try:
+        question = asked.find(read.ref)
+    except TokenExpiredError as error:
+        return error
+    view = asked.view(question)
+    if view.answer:
+        return Answered(view=view, is_again=True)
+    yes = [topic for topic in view.topics if topic.ref in press.topics]
+    if not yes:
+        return InvalidInputError("Tick what you would like to get, or choose No.", field="topics")
+    if not press.is_human and is_like_one(asked.now, question.was_touched, _handed_off(question, asked.now)):
+        return Answered(view=view, needs_step=True)
+    evidence = _evidence(asked.keys, question, read, press.client) | {"act": f"pressed “{press.button(view)}”"}
+    changes = [_yes(question, topic, evidence, ticked=len(view.topics) > 1) for topic in yes]
+    changes += [_no(question, topic) for topic in view.topics if topic not in yes]
+    return _Yes(question, view, yes, changes)
+
+
+@dataclass(eq=False)
+class _Yes:
+    """A yes that stands, and `events`: the refs of the events that tell of each of its topics."""
+
+    question: Row[Any]
+    view: ConfirmationView
+    topics: list[Promise]
+    changes: list[Change]
+    events: list[bytes] = field(default_factory=list)
+
+    def answered(self, ctx: Context, now: int) -> Answered:
+        made = zip(self.topics, self.events, strict=True)
+        receipts = tuple(ReceiptLink(topic.title, token_of(ctx, event, now)) for topic, event in made)
+        view = replace(self.view, answer="confirmed", granted=tuple(self.topics))
+        return Answered(view=view, at=now, receipts=receipts)
+
+
+def _carry_out(conn: Connection, ctx: Context, now: int, asked: "_Asked", given: Sequence[_Yes]) -> None:
+    if not given:
+        return
+    changes = [change for yes in given for change in yes.changes]
+    held = Held(asked.refs, keys=asked.keys)
+    applied = iter(apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes, held=held))
+    for yes in given:
+        events = [next(applied).event for _ in yes.changes]
+        yes.events = [event for event in events[: len(yes.topics)] if event is not None]
+    requests.mark_granted(conn, {yes.question.id: [topic.topic for topic in yes.topics] for yes in given})
+    bars = [key for yes in given for key in (yes.question.address_key, yes.question.mailbox_key)]
+    suppressions.lift_by_owner(conn, now, bars)
+    _close(conn, now, asked.refs, [(yes.question, yes.topics) for yes in given], "confirmed")
 
 
 def decline(ctx: Context, token: str) -> Answered:
@@ -138,7 +207,8 @@ def close_declined(conn: Connection, ctx: Context, now: int, question: Row[Any])
     else:
         changes = [Change(contact=question.contact, topic=topic, event=Event.DECLINED) for topic in asked]
     apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
-    _close(conn, now, question, "declined", ())
+    refs = consents.lock_contacts(conn, [question.contact])
+    _close(conn, now, refs, [(question, ())], "declined")
 
 
 def _end(row: consents.Held) -> Change:
@@ -164,9 +234,9 @@ def _refuse(ctx: Context, token: str, answer: str) -> Answered:
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         read = ctx.tokens.read(Purpose.CONFIRM, token, now)
-        question = _question(conn, read, now, lock=True)
-        keys = ContactKeys(ctx.keyring, conn)
-        view = _view(conn, now, keys, question)
+        asked = _Asked(conn, ctx, now, [read.ref], lock=True)
+        question = asked.find(read.ref)
+        view = asked.view(question)
         if not view.answer:
             close_declined(conn, ctx, now, question)
         if answer == "never" and view.answer != "never":
@@ -176,68 +246,74 @@ def _refuse(ctx: Context, token: str, answer: str) -> Answered:
         return Answered(view=view, is_again=view.answer == "never" if answer == "never" else bool(view.answer))
 
 
-def _handed_off(mail: Row[Any] | None, now: int) -> int | None:
-    """When the mail left; now, while that is still to be written down."""
-    if mail is None:
+def _handed_off(question: Row[Any], now: int) -> int | None:
+    """When the mail that asked left; now, while that is still to be written down."""
+    if question.mail_ref is None:
         return None
-    return now if mail.state == "attempted" else mail.counted
+    counted: int | None = question.mail_counted
+    return now if question.mail_state == "attempted" else counted
 
 
-def _question(conn: Connection, read: Token, now: int, *, lock: bool = False) -> Row[Any]:
-    """The confirmation a token names; its contact locked first, as everywhere."""
-    found = requests.confirmation_by_ref(conn, read.ref)
-    if found is not None and lock:
-        consents.lock_contacts(conn, [found.contact])
-        found = requests.confirmation_by_ref(conn, read.ref, lock=True)
-    if found is None or found.about not in _ASKED or found.answer == "expired":
-        raise TokenExpiredError("This link is past its time. Nothing was changed; sign up again to get a fresh one.")
-    if found.answered is None and found.expires <= now:
-        raise TokenExpiredError("This link is past its time. Nothing was changed; sign up again to get a fresh one.")
-    return found
+class _Asked:
+    """Questions that links name, read together, with what their pages show. `lock`: to be answered; owners first."""
+
+    def __init__(
+        self, conn: Connection, ctx: Context, now: int, refs: Collection[bytes], *, lock: bool = False
+    ) -> None:
+        self.now = now
+        self.refs = requests.lock_owners(conn, refs) if lock else {}
+        self._rows = requests.questions(conn, now, refs, lock=lock)
+        self._topics = requests.asked_with_topics(conn, [row.id for row in self._rows.values()])
+        self._texts = consents.texts(conn, (one.text for some in self._topics.values() for one in some))
+        self._house, self._ceiling = read_house(conn), consents.total_ceiling(conn, now)
+        self.keys = ContactKeys(ctx.keyring, conn)
+        for row in self._rows.values():
+            if row.wrapped is not None:
+                self.keys.unwrap(row.contact, row.kek, row.wrapped)
+
+    def find(self, ref: bytes) -> Row[Any]:
+        """The question a token names. Raises TokenExpiredError when it is none of this page's, or past its time."""
+        found = self._rows.get(ref)
+        is_past = found is None or found.about not in _ASKED or found.answer == "expired"
+        if found is None or is_past or (found.answered is None and found.expires <= self.now):
+            raise TokenExpiredError(
+                "This link is past its time. Nothing was changed; sign up again to get a fresh one."
+            )
+        return found
+
+    def view(self, question: Row[Any]) -> ConfirmationView:
+        asked = self._topics.get(question.id, ())
+        promises = [promise_of(TopicFacts(one.topic, one.ref, one.slug), self._texts[one.text]) for one in asked]
+        exact = self.keys.text(question.contact, question.address_box) if question.wrapped is not None else None
+        return ConfirmationView(
+            house=self._house,
+            locale=question.locale,
+            timezone=question.timezone,
+            requested=question.requested,
+            topics=tuple(promises),
+            masked=addresses.mask(exact) if exact else "",
+            ceiling=self._ceiling,
+            about=question.about,
+            ends=question.expires,
+            answer=question.answer or "",
+            granted=tuple(promise for promise, one in zip(promises, asked, strict=True) if one.granted),
+        )
 
 
-def _view(conn: Connection, now: int, keys: ContactKeys, question: Row[Any]) -> ConfirmationView:
-    asked = requests.asked_topics(conn, question.id)
-    topics = consents.topics(conn, asked)
-    texts = consents.texts(conn, (row.text for row in asked.values()))
-    promises = {topic: promise_of(topics[topic], texts[row.text]) for topic, row in asked.items()}
-    person = conn.execute(
-        select(contact.c.address_box, contact.c.timezone).where(contact.c.id == question.contact)
-    ).one()
-    exact = keys.text(question.contact, person.address_box)
-    return ConfirmationView(
-        house=read_house(conn),
-        locale=question.locale,
-        timezone=person.timezone,
-        requested=question.requested,
-        topics=tuple(promises.values()),
-        masked=addresses.mask(exact) if exact else "",
-        ceiling=consents.total_ceiling(conn, now),
-        about=question.about,
-        ends=question.expires,
-        answer=question.answer or "",
-        granted=tuple(promises[topic] for topic, row in asked.items() if row.granted),
-    )
-
-
-def _evidence(
-    keys: ContactKeys, question: Row[Any], read: Token, mail: Row[Any] | None, client: Client
-) -> dict[str, Any]:
+def _evidence(keys: ContactKeys, question: Row[Any], read: Token, client: Client) -> dict[str, Any]:
     requested = keys.facts(question.contact, question.evidence_box)
     return {
         **requested,
         "locale": question.locale,
         "confirmation": question.ref.hex(),
-        "mail": None if mail is None else mail.ref.hex(),
+        "mail": None if question.mail_ref is None else question.mail_ref.hex(),
         "token": {"purpose": read.purpose.value, "ref": read.ref.hex(), "issued": read.issued, "key": read.key},
         "ip": client.ip,
         "browser": client.browser[:500],
     }
 
 
-def _yes(
-    question: Row[Any], topic: Promise, evidence: Mapping[str, Any], mail: Row[Any] | None, *, ticked: bool
-) -> Change:
+def _yes(question: Row[Any], topic: Promise, evidence: Mapping[str, Any], *, ticked: bool) -> Change:
     said = {
         "wording": topic.wording,
         "title": topic.title,
@@ -252,24 +328,33 @@ def _yes(
         event=Event.CONFIRMED,
         text=topic.text,
         evidence={**evidence, **said},
-        message_ref=None if mail is None else mail.ref,
+        message_ref=question.mail_ref,
     )
 
 
-def _no(question: Row[Any], topic: Promise, mail: Row[Any] | None) -> Change:
+def _no(question: Row[Any], topic: Promise) -> Change:
     return Change(
         contact=question.contact,
         topic=topic.topic,
         event=Event.DECLINED,
         text=topic.text,
         evidence={"act": "left its box empty"},
-        message_ref=None if mail is None else mail.ref,
+        message_ref=question.mail_ref,
     )
 
 
-def _close(conn: Connection, now: int, question: Row[Any], answer: str, yes: Collection[Promise]) -> None:
-    requests.change_confirmation(conn, question.id, answered=now, answer=answer)
-    refs = consents.lock_contacts(conn, [question.contact])
-    body = {"confirmation": question.ref.hex(), "answer": answer, "topics": [topic.name for topic in yes]}
-    entry = Entry(kind="confirmation.answered", actor="recipient", contact=refs[question.contact], body=body)
-    record(conn, now, entry)
+def _close(
+    conn: Connection,
+    now: int,
+    refs: Mapping[int, bytes],
+    answers: Sequence[tuple[Row[Any], Collection[Promise]]],
+    answer: str,
+) -> None:
+    """Keep the answer to each question and tell the log, with the topics that were agreed to."""
+    requests.close(conn, now, [question.id for question, _topics in answers], answer)
+    entries = []
+    for question, topics in answers:
+        body = {"confirmation": question.ref.hex(), "answer": answer, "topics": [topic.name for topic in topics]}
+        about = refs[question.contact]
+        entries.append(Entry(kind="confirmation.answered", actor="recipient", contact=about, body=body))
+    record(conn, now, *entries)

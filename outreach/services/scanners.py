@@ -33,9 +33,12 @@ def note_touch(ctx: Context, token: str) -> None:
 
 def looks_like_one(conn: Connection, now: int, about: bytes, handed_off: int | None) -> bool:
     """Whether a yes about `about` may be a program's, so that a step more is asked. `handed_off`: when its mail was."""
-    if handed_off is not None and now - handed_off < TOO_SOON:
-        return True
-    return observations.was_touched(conn, now, about)
+    return is_like_one(now, observations.was_touched(conn, now, about), handed_off)
+
+
+def is_like_one(now: int, was_touched: bool, handed_off: int | None) -> bool:
+    """The same, where it is known whether the hidden link was touched."""
+    return was_touched or (handed_off is not None and now - handed_off < TOO_SOON)
 
 
 def forget_touches(ctx: Context) -> None:

@@ -4,12 +4,16 @@ import secrets
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, insert, select, text, update
 from sqlalchemy.engine import Row
 
+from outreach.store import observations
+from outreach.store.bulk import among, bound
 from outreach.store.schema.campaigns import message
-from outreach.store.schema.consents import confirmation, confirmation_topic, mail_budget, request
-from outreach.store.schema.people import contact
+from outreach.store.schema.consents import confirmation, confirmation_topic, mail_budget, request, topic
+from outreach.store.schema.observations import observation
+from outreach.store.schema.people import contact, contact_key, mailbox
+from outreach.store.staging import among_keys, bound_keys
 
 _HOUR = 3_600_000_000
 DAY = 24 * _HOUR
@@ -105,6 +109,77 @@ def change_confirmation(conn: Connection, confirmation_id: int, **values: Any) -
     conn.execute(update(confirmation).where(confirmation.c.id == confirmation_id).values(values))
 
 
+def close(conn: Connection, now: int, confirmations: Collection[int], answer: str) -> None:
+    """Keep the answer to these questions."""
+    query = update(confirmation).where(text(among(conn, "confirmation.id"))).values(answered=now, answer=answer)
+    conn.execute(query, {"ids": bound(conn, confirmations)})
+
+
+def lock_owners(conn: Connection, refs: Collection[bytes]) -> dict[int, bytes]:
+    """Lock the contacts whom these confirmations ask, in id order as everywhere. Returns their refs by id."""
+    asked = select(confirmation.c.contact).where(text(among_keys(conn, "confirmation.ref", length=16)))
+    query = select(contact.c.id, contact.c.ref).where(contact.c.id.in_(asked)).order_by(contact.c.id)
+    rows = conn.execute(query.with_for_update(key_share=True), {"keys": bound_keys(refs)})
+    return {row.id: row.ref for row in rows}
+
+
+def questions(conn: Connection, now: int, refs: Collection[bytes], *, lock: bool) -> dict[bytes, Row[Any]]:
+    """Confirmations by ref, each with what answering it needs: its owner's key, address, zone and the keys they may be
+    barred by, the last mail that asked (`mail_ref`, `mail_state`, `mail_counted`), and whether a program touched it.
+    """
+    query = _QUESTIONS.where(text(among_keys(conn, "confirmation.ref", length=16)))
+    if lock:
+        query = query.with_for_update(of=confirmation)
+    rows = conn.execute(query, {"keys": bound_keys(refs), "touched_after": now - observations.KEPT})
+    return {bytes(row.ref): row for row in rows}
+
+
+_mail = message.alias("asking")
+_newest_mail = (
+    select(func.max(message.c.id))
+    .where(
+        message.c.mailbox == contact.c.mailbox,
+        message.c.contact == confirmation.c.contact,
+        message.c.confirmation == confirmation.c.id,
+    )
+    .correlate(contact, confirmation)
+    .scalar_subquery()
+)
+_QUESTIONS = (
+    select(
+        confirmation,
+        contact.c.address_box,
+        contact.c.timezone,
+        contact.c.address_key,
+        mailbox.c.mailbox_key,
+        contact_key.c.kek,
+        contact_key.c.wrapped,
+        _mail.c.ref.label("mail_ref"),
+        _mail.c.state.label("mail_state"),
+        _mail.c.counted.label("mail_counted"),
+        exists()
+        .where(observation.c.about == confirmation.c.ref, observation.c.at > bindparam("touched_after"))
+        .label("was_touched"),
+    )
+    .select_from(confirmation)
+    .join(contact, contact.c.id == confirmation.c.contact)
+    .join(mailbox, mailbox.c.id == contact.c.mailbox)
+    .outerjoin(contact_key, contact_key.c.contact == contact.c.id)
+    .outerjoin(_mail, _mail.c.id == _newest_mail)
+)
+
+
+def asked_with_topics(conn: Connection, confirmations: Collection[int]) -> dict[int, list[Row[Any]]]:
+    """What each of these confirmations asks about, with the ref and slug of each topic."""
+    asked: dict[int, list[Row[Any]]] = {}
+    columns = (*confirmation_topic.c, topic.c.ref, topic.c.slug)
+    query = select(*columns).join(topic, topic.c.id == confirmation_topic.c.topic).order_by(topic.c.id)
+    query = query.where(text(among(conn, "confirmation_topic.confirmation")))
+    for row in conn.execute(query, {"ids": bound(conn, confirmations)}):
+        asked.setdefault(row.confirmation, []).append(row)
+    return asked
+
+
 def asked_topics(conn: Connection, confirmation_id: int) -> dict[int, Row[Any]]:
     """The topics a confirmation asks about, by topic id."""
     return {row.topic: row for row in conn.execute(_ASKED, {"of_confirmation": confirmation_id})}
@@ -138,12 +213,17 @@ def ask_no_more(conn: Connection, confirmation_id: int, topics: Collection[int])
     )
 
 
-def mark_granted(conn: Connection, confirmation_id: int, topics: Collection[int]) -> None:
-    conn.execute(
-        update(confirmation_topic)
-        .where(confirmation_topic.c.confirmation == confirmation_id, confirmation_topic.c.topic.in_(list(topics)))
-        .values(granted=1)
-    )
+def mark_granted(conn: Connection, granted: Mapping[int, Collection[int]]) -> None:
+    """Which topics (ids) each of these confirmations was answered yes to."""
+    by_topic: dict[int, list[int]] = {}
+    for confirmation_id, topics in granted.items():
+        for one in topics:
+            by_topic.setdefault(one, []).append(confirmation_id)
+    for one, confirmations in by_topic.items():
+        query = update(confirmation_topic).where(
+            text(among(conn, "confirmation_topic.confirmation")), confirmation_topic.c.topic == one
+        )
+        conn.execute(query.values(granted=1), {"ids": bound(conn, confirmations)})
 
 
 def _about(confirmation_id: int, contact_id: int) -> tuple[ColumnElement[bool], ...]:

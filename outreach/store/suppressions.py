@@ -62,8 +62,13 @@ def lift_by_owner(conn: Connection, now: int, keys: Collection[bytes]) -> int:
     """End the bars their owner may lift by double opt-in. Returns how many."""
     done = conn.execute(
         update(suppression)
-        .where(suppression.c.key.in_(list(keys)), suppression.c.lifted.is_(None), suppression.c.lift == "owner")
-        .values(lifted=now)
+        .where(
+            text(among_keys(conn, "suppression.key")),
+            suppression.c.lifted.is_(None),
+            suppression.c.lift == "owner",
+        )
+        .values(lifted=now),
+        {"keys": bound_keys(keys)},
     )
     return done.rowcount
 

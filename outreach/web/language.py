@@ -1,5 +1,6 @@
 """The language of pages for people who do not work here: chosen on the page, their own, or their browser's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -53,9 +54,15 @@ def speak_as_asked() -> None:
     speak(chosen_locale() or _browsers() or "")
 
 
+def language_of_request() -> Callable[[str], str]:
+    """What `speak_to` would speak to a reader whose own language is given, wherever it is asked."""
+    chosen, browsers = chosen_locale(), _browsers()
+    return lambda locale: chosen or translations.closest(locale) or browsers or translations.LOCALES[0]
+
+
 def speak_to(locale: str, zone: str = "") -> None:
     """Answer in the language chosen on the page, else the person's own, else their browser's."""
-    speak(chosen_locale() or translations.closest(locale) or _browsers() or "", zone)
+    speak(language_of_request()(locale), zone)
 
 
 def later(text: str) -> str:

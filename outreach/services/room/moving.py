@@ -255,7 +255,7 @@ def _confirm(
     answer = keys.seal(new.id, said | {"token": link, "whole": is_whole})
     store.change(conn, row.id, confirmed=now, due=moves_at, answer_box=answer)
     requests.change_confirmation(conn, row.confirmation, answered=now, answer="confirmed")
-    requests.mark_granted(conn, row.confirmation, [one.topic for one in along])
+    requests.mark_granted(conn, {row.confirmation: [one.topic for one in along]})
     suppressions.lift_by_owner(conn, now, consents.bar_keys(conn, new.id))
     body = {"move": row.ref.hex(), "moves": moves_at, "whole": is_whole}
     record(conn, now, Entry(kind="address.confirmed", actor=RECIPIENT.name, contact=new.ref, body=body))

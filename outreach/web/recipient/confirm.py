@@ -1,6 +1,9 @@
 """The page behind a confirmation mail: it asks, and only the press of a button answers."""
 
-from flask import redirect, render_template, request, url_for
+from collections.abc import Callable
+from typing import cast
+
+from flask import current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
@@ -11,7 +14,9 @@ from outreach.services.confirm import ConfirmationView
 from outreach.services.receipts.links import instant_before
 from outreach.web.auth import door
 from outreach.web.home import context
-from outreach.web.recipient.pressed import made_here, remember
+from outreach.web.language import language_of_request
+from outreach.web.pages import Pages
+from outreach.web.recipient.pressed import keep, made_here, remember
 from outreach.web.recipient.slice import blueprint, chosen_locale, client, lost, speak_to
 
 
@@ -39,7 +44,7 @@ def answer(token: str) -> ResponseReturnValue:
 def _confirm(token: str) -> ResponseReturnValue:
     is_human = request.form.get("human") == "yes"
     try:
-        done = confirm.grant(context(), token, _ticked(), client(), button=_said_on_it, is_human=is_human)
+        done = confirm.grant(context(), token, _ticked(), client(), button=_yes_label(), is_human=is_human)
     except InvalidInputError:
         view = confirm.view_confirmation(context(), token)
         speak_to(view.locale, view.timezone)
@@ -47,14 +52,8 @@ def _confirm(token: str) -> ResponseReturnValue:
     speak_to(done.view.locale, done.view.timezone)
     if done.needs_step:
         return _question(token, done.view, needs_step=True)
-    if not done.is_again:
-        remember(Purpose.CONFIRM, token, done.at)
+    keep(token, done.receipts)
     return _answered(token, done.view, is_again=done.is_again)
-
-
-def _said_on_it(view: ConfirmationView) -> str:
-    speak_to(view.locale, view.timezone)
-    return _button(view)
 
 
 @blueprint.get("/confirm/<token>/never")
@@ -97,11 +96,18 @@ def _ticked() -> set[bytes]:
     return {bytes.fromhex(name) for name in names if len(name) == 32 and not set(name) - set("0123456789abcdef")}
 
 
-def _button(view: ConfirmationView) -> str:
-    """The words on the yes button, in the reader's language: they are part of the evidence."""
-    if len(view.topics) == 1:
-        return render_template("recipient/yes.jinja", topic=view.topics[0]).strip()
-    return gettext("Yes, send me what I ticked")
+def _yes_label() -> Callable[[ConfirmationView], str]:
+    """What makes the words on the yes button, in the reader's language: they are part of the evidence.
+
+    All it needs of this request it holds, for it may be called while another is carried out.
+    """
+    pages, language_for = cast(Pages, current_app.jinja_env), language_of_request()
+
+    def words(view: ConfirmationView) -> str:
+        template = pages.speaking(language_for(view.locale)).get_template("recipient/yes.jinja")
+        return template.render(topics=view.topics).strip()
+
+    return words
 
 
 def _question(token: str, view: ConfirmationView, *, error: str = "", needs_step: bool = False) -> str:
@@ -113,7 +119,7 @@ def _question(token: str, view: ConfirmationView, *, error: str = "", needs_step
         error=error,
         needs_step=needs_step,
         ticked=request.form.getlist("topics"),
-        yes_label=_button(view),
+        yes_label=_yes_label()(view),
     )
 
 
