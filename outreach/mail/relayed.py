@@ -21,6 +21,8 @@ LOOP_MARK = "X-Loop"
 """Holds the domain of relay addresses in every mail passed on; one that comes in with it is not taken."""
 
 _LINE = 76
+_PIECE = 60
+_SIGNS = re.compile(r"%..|.")
 _ID = re.compile(r"[!-;=?-~]{3,200}")
 
 
@@ -103,16 +105,29 @@ def _quoted(kind: str, text: str) -> tuple[list[bytes], bytes]:
 
 
 def _file(one: Attached) -> tuple[list[bytes], bytes]:
-    """RFC 2183; a name beyond ASCII after RFC 2231 §4."""
+    """RFC 2183."""
     encoded = base64.b64encode(one.octets)
     lines = [encoded[at : at + _LINE] for at in range(0, len(encoded), _LINE)]
-    name = f'filename="{one.name}"' if one.name.isascii() else f"filename*=utf-8''{quote(one.name, safe='')}"
     fields = [
         f"Content-Type: {one.media_type}".encode(),
         b"Content-Transfer-Encoding: base64",
-        f"Content-Disposition: attachment;\r\n {name}".encode(),
+        f"Content-Disposition: attachment;\r\n {_file_name(one.name)}".encode(),
     ]
     return fields, b"\r\n".join([*lines, b""])
+
+
+def _file_name(name: str) -> str:
+    """RFC 2231 §4 for a name beyond ASCII, or long; in pieces after §3 where one line cannot hold it."""
+    if name.isascii() and len(name) <= _PIECE:
+        return f'filename="{name}"'
+    pieces = ["utf-8''"]
+    for sign in _SIGNS.findall(quote(name, safe="", errors="replace")):
+        if len(pieces[-1]) + len(sign) > _PIECE:
+            pieces.append("")
+        pieces[-1] += sign
+    if len(pieces) == 1:
+        return f"filename*={pieces[0]}"
+    return ";\r\n ".join(f"filename*{at}*={one}" for at, one in enumerate(pieces))
 
 
 def _multipart(kind: str, mark: bytes, parts: Sequence[tuple[list[bytes], bytes]]) -> tuple[list[bytes], bytes]:

@@ -27,6 +27,7 @@ TEMPLATES = frozenset(
         "invitation",
         "policy-change",
         "receipt",
+        "relay-failed",
         "relay-held",
         "request",
         "rights",
@@ -45,6 +46,7 @@ def render(template: str, locale: str, facts: Mapping[str, Any]) -> Filled:
     Facts of every template: sender, controller, postal_address, reference. "confirmation": topics (a list of title,
     gets, wording, version, cap_n, cap_window in seconds, ratio_k) and confirm_url. "staff-password", "staff-reset":
     name (may be empty), url, hours. "relay-held": url, minutes, days, doubts (pairs of kind and what to show).
+    "relay-failed": written (a day in words).
     "account": url, minutes, is_new (nobody has this account yet). "fresh-link": topic
     (its title), url. "go-on": topics as above, confirm_url, stop_url, hidden_url, ends (a day in words).
     "policy-change": policy, is_cap, before, after (values of `domain/policies.py`), starts (a day in

@@ -52,8 +52,8 @@ _SYSTEM = text(
         JOIN conversation_post s ON s.conversation = a.conversation AND s.kind = 'note' AND s.staff IS NULL
         WHERE a.message = x.id AND a.kind = 'answer' AND NOT EXISTS (SELECT 1 FROM conversation_post p
           WHERE p.conversation = a.conversation AND p.kind = 'theirs' AND p.id > s.id)) THEN 'conversation_ended'
-      WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM relayed r WHERE r.warning = x.id AND r.state <> 'held')
-        THEN 'held_settled'
+      WHEN x.origin = 'notice' AND EXISTS (SELECT 1 FROM relayed r WHERE r.warning = x.id
+        AND r.state <> 'held' AND NOT (r.state = 'done' AND r.outcome = 'failed')) THEN 'held_settled'
       WHEN x.origin NOT IN ('confirmation', 'reply') AND x.topic IS NULL AND x.invitation IS NULL
         AND EXISTS (SELECT 1 FROM staff f WHERE f.contact = c.id AND f.disabled IS NULL) THEN NULL
       WHEN x.origin NOT IN ('confirmation', 'reply') AND x.topic IS NULL AND x.invitation IS NULL

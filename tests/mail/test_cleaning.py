@@ -269,6 +269,20 @@ def test_files_go_along_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["😀" * 95 + ".txt", "a" * 96 + ".txt", "é" * 30 + "%41 b.txt"], ids=["pictures", "ascii", "letters"]
+)
+def test_a_long_file_name_goes_along_on_short_lines(name: str) -> None:
+    octets = passed_on(attached(name, b"x"))
+    assert max(len(line) for line in octets.split(b"\r\n")) <= 78
+    for read_by in (policy.default, policy.compat32):
+        (part,) = [one for one in email.message_from_bytes(octets, policy=read_by).walk() if one.get_filename()]
+        assert part.get_filename() == name
+    pieces = re.findall(rb"filename\*\d+\*=([^;\r]*)", octets)
+    assert pieces
+    assert all(re.fullmatch(rb"(?:%[0-9A-F]{2}|[^%]){1,60}", piece) and len(piece) <= 60 for piece in pieces)
+
+
+@pytest.mark.parametrize(
     "name", [f"{ALICE}.pdf", "mail bob@recipients.example (1).pdf", "../../passwd", "a\r\nX: y.pdf"]
 )
 def test_file_names_are_cleaned(name: str) -> None:

@@ -75,6 +75,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "wording": TOPIC["wording"], "version": 3, "id": "0123abcd", "check_url": f"{SITE}/receipts/check",
         "code": "eyJhIjoi\nMCJ9",
     },
+    "relay-failed": {**SHARED, "written": "22 November 2026"},
     "relay-held": {
         **SHARED, "url": f"{SITE}/held/t1.abc", "minutes": 30, "days": 14,
         "doubts": [["file", "card.pdf"], ["address", "a•••@e•••.net"], ["disguise", ""]],
@@ -134,6 +135,7 @@ _OWN = {
     "go-on": ("confirm_url", "stop_url"),
     "invitation": ("see_url", "decline_url", "never_url", "report_url"),
     "receipt": ("check_url",),
+    "relay-failed": (),
 }
 
 
@@ -141,7 +143,7 @@ def own_links(template: str, facts: dict[str, Any]) -> list[str]:
     """The links a mail holds beside the one that explains it, in their order."""
     if template == "rights" and facts["stage"] != "ready":
         return []
-    names = _OWN.get(template) or (("confirm_url",) if "confirm_url" in facts else ("url",))
+    names = _OWN.get(template, ("confirm_url",) if "confirm_url" in facts else ("url",))
     return [facts[name] for name in names]
 
 

@@ -9,6 +9,7 @@ from outreach.domain.errors import NotFoundError
 from outreach.mail import dkim
 from outreach.mail.cleaning import Cleaned
 from outreach.mail.relayed import Letter, compose
+from outreach.mail.transport import Outcome, Parcel, Result
 from outreach.services import connections
 from outreach.services.incoming import accept
 from outreach.services.intake.accept import Refusal
@@ -20,10 +21,11 @@ from outreach.services.relaying.showing import correspondence
 from outreach.services.rights.erasure import destroy
 from outreach.services.rights.erasures_file import Erased
 from outreach.services.rights.held_with_others import connections_of
+from outreach.store import suppressions
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.inbound import inbound_mail
-from outreach.store.schema.people import contact_key
+from outreach.store.schema.people import contact, contact_key
 from outreach.store.schema.relaying import relay_address, relayed
 from tests.mail.names import Table
 from tests.pipeline.conftest import Line
@@ -316,3 +318,33 @@ def test_who_has_no_account_is_told_where_to_write_and_how_to_end(line: Line) ->
     connections.end_by_link(pair.ctx, found[1])
     refused = pair.bring(letter(ALICE, to_vera, "Hello?\n"), to_vera)
     assert refused is not None
+
+
+@pytest.mark.parametrize(("code", "is_bad_address"), [(550, True), (554, False), (None, False)])
+def test_who_wrote_a_mail_that_failed_is_told(pair: Pair, code: int | None, is_bad_address: bool) -> None:
+    def fails(parcel: Parcel) -> Outcome:
+        if parcel.rcpt_to == BOB:
+            return Outcome(parcel.message_id, Result.FAILED, code=code, bad_address=is_bad_address)
+        return Outcome(parcel.message_id, Result.SENT, code=250)
+
+    pair.line.relay.script = fails
+    pair.write("Here are the seeds.\n")
+    assert pair.sent() == []
+    look_after_relays(pair.ctx)
+    (told,) = pair.sent()
+    assert (told.rcpt_to, read(told)["Subject"]) == (ALICE, "Your mail could not be delivered")
+    assert "bob" not in words(told).lower()
+    assert read(told)["Auto-Submitted"] == "auto-generated"
+    look_after_relays(pair.ctx)
+    assert pair.sent() == []
+    assert [one.state for one in correspondence(pair.ctx, pair.alice.actor, pair.ref).mine] == ["failed"]
+
+
+def test_of_what_its_reader_does_not_get_its_writer_is_told_nothing(pair: Pair) -> None:
+    pair.write("Here are the seeds.\n")
+    with pair.ctx.db.transaction() as conn:
+        key = conn.execute(select(contact.c.address_key).where(contact.c.id == pair.bob.person.id)).scalar_one()
+        suppressions.put(conn, 1, [suppressions.Bar(key, "address", "complaint", "nobody")])
+    assert pair.sent() == []
+    look_after_relays(pair.ctx)
+    assert pair.sent() == []

@@ -1,13 +1,19 @@
-"""Letting mails between two people through, keeping them while their reader muted the connection, and ending both."""
+"""Letting mails between two people through, keeping them while their reader muted the connection, and ending both.
 
-from sqlalchemy import Connection
+Who wrote one that could not be handed on is told: it was taken, so nobody else tells them (RFC 5321 §6.1).
+"""
+
+from sqlalchemy import Connection, select
 
 from outreach.domain.actors import ENGINE
 from outreach.services import outbox
 from outreach.services.context import Context
+from outreach.services.invitation_mail import day
+from outreach.services.public_text import read_house
 from outreach.store import relaying as store
 from outreach.store.audit import Entry, record
 from outreach.store.contacts import find_by_id
+from outreach.store.schema.campaigns import message
 
 WAITING_DAYS = 30
 """How long mails are kept for somebody who muted the connection."""
@@ -31,7 +37,7 @@ def let_through(conn: Connection, ctx: Context, now: int, row: store.RelayedRow)
 
 def let_waiting_through(conn: Connection, ctx: Context, now: int, connection_id: int, reader: int) -> int:
     """After a mute was taken back: what waited goes. Returns how many."""
-    settle(conn, now, connection_id)
+    settle(conn, ctx, now, connection_id)
     waiting = store.unfinished(conn, connection_id, states=["waiting"], reader=reader)
     for row in waiting:
         let_through(conn, ctx, now, row)
@@ -40,15 +46,15 @@ def let_waiting_through(conn: Connection, ctx: Context, now: int, connection_id:
 
 def end(conn: Connection, now: int, connection_id: int) -> None:
     """A connection ended: nothing of it goes any more, not even what is on its way; the words are erased."""
-    settle(conn, now, connection_id)
+    settle(conn, None, now, connection_id)
     states = ["held", "waiting", "going"]
     store.finish(conn, [row.id for row in store.unfinished(conn, connection_id, states=states)], "ended")
 
 
-def settle(conn: Connection, now: int, connection_id: int | None = None) -> int:
+def settle(conn: Connection, ctx: Context | None, now: int, connection_id: int | None = None) -> int:
     """Take note of what became of mails handed to the pipeline: their words go, but for those muted meanwhile.
 
-    Returns how many.
+    Who wrote one that failed is told; with no `ctx`, as their connection ends, nobody is. Returns how many.
     """
     rows = store.settled(conn, _SLICE, connection_id)
     ends: dict[str, list[int]] = {"passed": [], "failed": []}
@@ -58,9 +64,22 @@ def settle(conn: Connection, now: int, connection_id: int | None = None) -> int:
             _keep(conn, now, row, None if reader is None else reader.ref)
         else:
             ends["passed" if row.ended in {"sent", "unknown"} else "failed"].append(row.id)
+            if row.ended == "failed" and ctx is not None:
+                _tell(conn, ctx, now, row)
     for outcome, ids in ends.items():
         store.finish(conn, ids, outcome)
     return len(rows)
+
+
+def _tell(conn: Connection, ctx: Context, now: int, row: store.RelayedRow) -> None:
+    """Only of what failed: that a mail was withheld is its reader's to know."""
+    writer = find_by_id(conn, row.writer)
+    if writer is None:
+        return
+    facts = {"written": day(row.received, read_house(conn), writer.locale)}
+    notice = outbox.queue_notice(conn, ctx, now, writer, template="relay-failed", facts=facts)
+    told = conn.execute(select(message.c.id).where(message.c.ref == notice)).scalar_one()
+    store.change(conn, row.id, warning=told)
 
 
 def _keep(conn: Connection, now: int, row: store.RelayedRow, reader_ref: bytes | None) -> None:

@@ -30,7 +30,7 @@ relayed = Table(
     Column("outcome", Text),  # of one that is done
     instant("until", nullable=True),  # when what waits is erased, if nobody does anything
     Column("message", BigId),  # the mail that takes it to the other side
-    Column("warning", BigId),  # the mail that told its writer why it waits
+    Column("warning", BigId),  # the mail that told its writer why it waits, or that it failed
     Column("warnings", Integer, nullable=False, server_default="0"),
     box("words_box"),  # JSON, under the writer's key: what is to be passed on
     Column("origin_key", LargeBinary(32)),  # keyed hash of the Message-ID it came with

@@ -43,6 +43,7 @@ LINKS = {
     "layout": set(),
     "policy-change": {"url"},
     "receipt": {"check_url"},
+    "relay-failed": set(),
     "relay-held": {"url"},
     "relayed": {"end_url", "page_url", "stop_url", "why_url"},
     "request": {"url"},
