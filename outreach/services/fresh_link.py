@@ -33,7 +33,8 @@ def mail_fresh_link(ctx: Context, token: str) -> None:
             return
         consents.lock_contacts(conn, [mail.contact])
         here = standing(conn, mail)
-        if mail.topic is None or not (here.state in LIVE or here.has_others) or not _may_send(ctx, conn, now, mail):
+        gets_mail = any(row.state in LIVE for row in consents.held(conn, [mail.contact]))
+        if mail.topic is None or not gets_mail or not _may_send(ctx, conn, now, mail):
             return
         person = find_by_id(conn, mail.contact)
         assert person is not None  # noqa: S101  locked by this transaction

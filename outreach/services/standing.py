@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
-from outreach.domain.consent import LIVE, State
+from outreach.domain.consent import State
 from outreach.domain.invitation import Answer
 from outreach.services.public_text import House, read_house
-from outreach.store import consents, invitees
+from outreach.store import address_moves, consents, invitees
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.campaigns import content as contents
 from outreach.store.schema.consents import confirmation
@@ -20,7 +20,8 @@ from outreach.store.staging import among_keys, bound_keys
 class Standing:
     """What a mail's link is about. `topic`: its title, empty when the mail belongs to none; `state`: of its consent; of
     an invitation withdrawn, once its reader wants nothing more from anybody here. `is_question`: it asks for a first
-    yes; `is_open`: which nobody has answered yet.
+    yes; `is_open`: which nobody has answered yet. `stream`: what a mail that stands under no consent goes on with
+    (`services/streams.py`); its state is withdrawn once that is stopped.
     """
 
     house: House
@@ -31,18 +32,20 @@ class Standing:
     is_question: bool = False
     is_open: bool = False
     is_invitation: bool = False
-    has_others: bool = False
+    stream: str = ""
 
 
 @dataclass(frozen=True)
 class Mail:
     """The mail a link was in, as far as acting on it needs. `question`: what it asks about, of the mails that ask.
 
-    `invitation`: the one it brings; a notice about a connection brings none.
+    `invitation`: the one it brings; a notice about a connection brings none. `is_reply`: it goes on with a stream.
+    `people`: its reader, and those they went along to with a change of address, in that order.
     """
 
     ref: bytes
     contact: int
+    people: tuple[int, ...]
     topic: int | None
     confirmation: int | None
     locale: str
@@ -50,6 +53,7 @@ class Mail:
     invitation: int | None = None
     question: str = ""
     is_open: bool = False
+    is_reply: bool = False
 
 
 _MAIL = (
@@ -81,10 +85,13 @@ def find_mail(conn: Connection, ref: bytes) -> Mail | None:
 def find_mails(conn: Connection, refs: Collection[bytes]) -> dict[bytes, Mail]:
     """The mails of several links, by ref."""
     query = _MAIL.where(text(among_keys(conn, "message.ref", length=16)))
+    rows = conn.execute(query, {"keys": bound_keys(set(refs))}).all()
+    people = address_moves.trails(conn, {row.contact for row in rows})
     return {
         bytes(row.ref): Mail(
             ref=bytes(row.ref),
             contact=row.contact,
+            people=tuple(people[row.contact]),
             topic=row.topic or row.tested,
             confirmation=row.confirmation,
             locale=row.locale,
@@ -92,8 +99,9 @@ def find_mails(conn: Connection, refs: Collection[bytes]) -> dict[bytes, Mail]:
             invitation=row.invitation if row.origin == "invitation" else None,
             question=row.about or "",
             is_open=row.about is not None and row.answered is None,
+            is_reply=row.origin == "reply",
         )
-        for row in conn.execute(query, {"keys": bound_keys(set(refs))})
+        for row in rows
     }
 
 
@@ -110,14 +118,13 @@ def standings(conn: Connection, mails: Sequence[Mail]) -> list[Standing]:
     if not mails:
         return []
     house = read_house(conn)
-    rows = consents.held(conn, {mail.contact for mail in mails})
-    return [_standing(conn, house, mail, [row for row in rows if row.contact == mail.contact]) for mail in mails]
+    rows = consents.held(conn, {one for mail in mails for one in mail.people})
+    return [_standing(conn, house, mail, [row for row in rows if row.contact in mail.people]) for mail in mails]
 
 
 def _standing(conn: Connection, house: House, mail: Mail, rows: Sequence[consents.Held]) -> Standing:
-    held = {row.topic: row for row in rows}
-    here = held.get(mail.topic) if mail.topic else None
-    live = {row.topic for row in rows if row.state in LIVE}
+    mine = [row for row in rows if row.topic == mail.topic]
+    here = max(mine, key=lambda row: mail.people.index(row.contact), default=None)
     return Standing(
         house=house,
         locale=mail.locale,
@@ -127,7 +134,6 @@ def _standing(conn: Connection, house: House, mail: Mail, rows: Sequence[consent
         is_question=mail.question == "topics",
         is_open=mail.is_open,
         is_invitation=mail.invitation is not None,
-        has_others=bool(live - {mail.topic}),
     )
 
 

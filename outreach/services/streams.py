@@ -5,15 +5,17 @@ can be taken back, as a scanner's press must be; ending stays its own act. Of a 
 answers stand in the room alone, until its person writes again. The caller holds the reader's row.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
 from outreach.domain.actors import RECIPIENT, Actor
+from outreach.domain.consent import LIVE, State
 from outreach.services.context import Context
 from outreach.services.conversations.posting import note
 from outreach.services.relaying import letting
+from outreach.services.standing import Standing
 from outreach.store import address_moves, connections
 from outreach.store import conversations as talks
 from outreach.store.audit import Entry, record
@@ -45,6 +47,16 @@ def stream_of(conn: Connection, ctx: Context, ref: bytes) -> Stream | None:
     """The stream the mail `ref` belongs to; None for any other mail, and where nothing is held of it any more."""
     found = _find(conn, ctx, ref)
     return None if found is None else Stream(found.kind, _stopped(conn, found) is not None or _is_over(found))
+
+
+def beside(conn: Connection, ctx: Context, ref: bytes, here: Standing) -> Standing:
+    """`here`, with the stream of its mail: withdrawn once nothing of it comes any more, nor its topic."""
+    found = stream_of(conn, ctx, ref)
+    if found is None:
+        return here
+    if found.is_stopped:
+        return replace(here, stream=found.kind, state=here.state if here.state in LIVE else State.WITHDRAWN)
+    return replace(here, stream=found.kind, state=State.NONE)
 
 
 def stop(conn: Connection, ctx: Context, now: int, ref: bytes) -> int:

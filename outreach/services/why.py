@@ -17,12 +17,14 @@ from outreach.domain.errors import NotFoundError, OutreachError
 from outreach.domain.invitation import Answer
 from outreach.domain.policies import Name, caps_of
 from outreach.domain.tokens import Purpose, Token
+from outreach.services import streams
+from outreach.services.agreed import read_agreed
 from outreach.services.context import Context
 from outreach.services.public_text import Promise, TopicFacts, promise_of, read_house
 from outreach.services.receipts.links import token_of
-from outreach.services.standing import Standing
+from outreach.services.standing import Standing, find_mail, standing
 from outreach.services.withdraw import LOWER_CAPS, is_less
-from outreach.store import consents, explaining, policies
+from outreach.store import address_moves, consents, explaining, policies
 from outreach.store.boxes import ContactKeys
 
 
@@ -56,8 +58,9 @@ class Limit:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Who decided to send it, by role. `by`: marketer, typist, member, asker, reader, staff or system; `at`: when, None
-    where it was at no one moment; `approved`: when a second person said yes, `is_by_delay`: time did instead.
+    """Who decided to send it, by role. `by`: marketer, typist, member, asker, reader, peer (whom they are connected
+    with), staff or system; `at`: when, None where it was at no one moment; `approved`: when a second person said yes,
+    `is_by_delay`: time did instead.
     """
 
     by: str
@@ -134,12 +137,14 @@ class _Shared:
     """What the explanations of one turn share."""
 
     def __init__(self, ctx: Context, conn: Connection, now: int, rows: Collection[Row[Any]]) -> None:
-        self._ctx, self._house = ctx, read_house(conn)
+        self._ctx, self._conn, self._house = ctx, conn, read_house(conn)
         self._ceilings = [(cap.n, cap.window) for cap in caps_of(policies.value_at(conn, Name.CAP_TOTAL, now))]
         self._keys = ContactKeys(ctx.keyring, conn)
         for row in rows:
             if row.wrapped is not None:
                 self._keys.unwrap(row.contact, row.kek, row.wrapped)
+        trails = address_moves.trails(conn, {row.contact for row in rows})
+        self._moved = {contact for contact, steps in trails.items() if len(steps) > 1}
         texts = {text for row in rows for text in (row.event_text, row.standing_text) if text is not None}
         self._texts = consents.texts(conn, texts)
 
@@ -149,9 +154,9 @@ class _Shared:
         exact = self._keys.text(row.contact, row.address_box) if row.wrapped is not None else None
         about = _about(row, self._keys)
         agreement = self._agreement(row)
-        is_live = row.standing in LIVE
+        here = self._standing(row, about)
         return Explanation(
-            standing=self._standing(row),
+            standing=here,
             origin=row.origin,
             kind=row.kind,
             about=about,
@@ -164,15 +169,15 @@ class _Shared:
             agreement=agreement,
             limits=tuple(self._limits(row, agreement)) if agreement else (),
             proof=_proof(row),
-            lower=_lower(row, agreement) if is_live else "",
-            can_pause=row.standing == State.GRANTED,
+            lower=_lower(row, agreement) if here.state in LIVE else "",
+            can_pause=here.state == State.GRANTED,
             code=row.code,
         )
 
-    def _standing(self, row: Row[Any]) -> Standing:
+    def _standing(self, row: Row[Any], about: str) -> Standing:
         is_invitation = row.origin == "invitation" and row.invitation is not None
         is_barred = is_invitation and row.invitation_answer == Answer.NEVER
-        return Standing(
+        here = Standing(
             house=self._house,
             locale=row.locale,
             timezone=row.timezone,
@@ -181,8 +186,10 @@ class _Shared:
             is_question=row.about == "topics",
             is_open=row.about is not None and row.answered is None,
             is_invitation=is_invitation,
-            has_others=bool(row.has_others),
         )
+        if row.contact in self._moved and (mail := find_mail(self._conn, row.ref)) is not None:
+            here = standing(self._conn, mail)
+        return streams.beside(self._conn, self._ctx, row.ref, here) if row.origin == "reply" and about else here
 
     def _title(self, row: Row[Any]) -> str:
         if row.topic is None:
@@ -194,12 +201,13 @@ class _Shared:
             return None
         text = self._texts[row.event_text]
         evidence = self._keys.facts(row.contact, row.evidence_box) if row.wrapped is not None else {}
+        told = read_agreed(evidence, at=row.event_at, wording=text.wording)
         return Agreement(
-            at=int(evidence.get("given", row.event_at)),
+            at=told.at,
             how=row.event,
             promise=promise_of(TopicFacts(row.topic, row.topic_ref, row.slug), text),
-            source=str(evidence.get("source", "")),
-            wording=str(evidence.get("wording", evidence.get("objecting", text.wording))),
+            source=told.source,
+            wording=told.wording,
             receipt=token_of(self._ctx, row.event_ref, row.event_at),
             ends=row.expires if row.standing in LIVE else None,
         )
@@ -227,7 +235,8 @@ def _about(row: Row[Any], keys: ContactKeys) -> str:
     if row.origin == "invitation":
         return str(row.way or "")
     if row.origin in {"notice", "reply"} and row.body_box is not None:
-        return str(keys.facts(row.contact, row.body_box).get("template", ""))
+        facts = keys.facts(row.contact, row.body_box)
+        return streams.CONNECTION if streams.CONNECTION in facts else str(facts.get("template", ""))
     return ""
 
 
@@ -246,8 +255,10 @@ def _decision(row: Row[Any], about: str) -> Decision:
         return Decision(by="typist", at=row.requested)
     if row.origin == "invitation":
         return Decision(by="asker" if row.way == "link" else "member", at=row.asked)
-    if row.origin in {"test", "reply"}:
-        return Decision(by="marketer" if row.origin == "test" else "staff", at=row.planned)
+    if row.origin == "reply":
+        return Decision(by="peer" if about == streams.CONNECTION else "staff", at=row.planned)
+    if row.origin == "test":
+        return Decision(by="marketer", at=row.planned)
     return Decision(by="staff" if about in _STAFF_ACTS else "reader", at=row.planned)
 
 

@@ -17,6 +17,7 @@ from outreach.domain.errors import ConflictError, InvalidInputError, OutreachErr
 from outreach.domain.frequency import Cap
 from outreach.domain.invitation import Answer
 from outreach.domain.tokens import Purpose, Token
+from outreach.services import streams
 from outreach.services.answers import settle_refusal
 from outreach.services.confirm import Client, close_declined
 from outreach.services.consents import Change, Held, apply_changes
@@ -71,11 +72,13 @@ def view_stop(ctx: Context, token: str) -> Standing:
     with ctx.db.looking() as conn:
         read = ctx.tokens.read(Purpose.STOP, token, ctx.db.now(conn))
         mail = find_mail(conn, read.ref)
-        return standing(conn, mail)
+        here = standing(conn, mail)
+        return streams.beside(conn, ctx, mail.ref, here) if mail is not None and mail.is_reply else here
 
 
 def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Purpose = Purpose.STOP) -> Withdrawn:
-    """Stop this mail's topic ("one-click", "page") or "everything"; lower its cap (LOWER_CAPS) or "pause" it.
+    """Stop this mail's topic ("one-click", "page") or "everything"; lower its cap (LOWER_CAPS) or "pause" it. A mail
+    that goes on with a connection or a conversation stops that.
 
     `purpose`: the kind of link, STOP or WHY. Idempotent. A mail that asked a question is answered no. Raises
     TokenError, InvalidInputError for another `how`.
@@ -110,7 +113,8 @@ def _withdraw(ctx: Context, presses: Sequence[Press]) -> list[Withdrawn | Outrea
         after = standings(conn, [act.mail for act in acts.values()])
         for (place, act), count, here in zip(acts.items(), changed, after, strict=True):
             undo = ctx.tokens.issue(Purpose.UNDO, act.mail.ref, now) if count and act.how != "one-click" else None
-            outcomes[place] = Withdrawn(standing=here, changed=count, undo=undo)
+            told = streams.beside(conn, ctx, act.mail.ref, here) if act.mail.is_reply else here
+            outcomes[place] = Withdrawn(standing=told, changed=count, undo=undo)
         return [outcomes[place] for place in range(len(presses))]
 
 
@@ -119,14 +123,16 @@ def _is_apart(act: Act, mail: Mail, how: str) -> bool:
     each other. All others lock more than their person, and are carried out alone.
     """
     plain = all(
-        one.topic is not None and one.confirmation is None and one.invitation is None for one in (act.mail, mail)
+        one.topic is not None and one.confirmation is None and one.invitation is None and not one.is_reply
+        for one in (act.mail, mail)
     )
-    return plain and {act.how, how} <= {"one-click", "page"} and act.mail.contact != mail.contact
+    return plain and {act.how, how} <= {"one-click", "page"} and set(act.mail.people).isdisjoint(mail.people)
 
 
 def withdraw_by_mail(conn: Connection, ctx: Context, now: int, ref: bytes) -> int:
     """Stop what the message `ref` was about, as a mail to its unsubscribe address asks (RFC 2369 §3.2), inside the
-    caller's transaction. Returns how many consents that ended; of an invitation, 1 where it is never again now.
+    caller's transaction. Returns how many consents and streams that ended; of an invitation, 1 where it is never again
+    now.
     """
     mail = find_mail(conn, ref)
     if mail is None:
@@ -137,27 +143,32 @@ def withdraw_by_mail(conn: Connection, ctx: Context, now: int, ref: bytes) -> in
 
 
 def _reduce(conn: Connection, ctx: Context, now: int, acts: Sequence[Act]) -> list[int]:
-    """Change what still stands, each act about another person. Returns how many consents each changed."""
+    """Change what still stands, each act about another person. Returns how many consents and streams each changed."""
     if not acts:
         return []
-    people = [act.mail.contact for act in acts]
+    people = [one for act in acts for one in act.mail.people]
     refs = lock_mailboxes(conn, people)
     rows = consents.held(conn, people)
     before = {(row.contact, row.topic): row for row in rows}
     changes: list[list[Change]] = []
     for act in acts:
-        mine = [row for row in rows if row.contact == act.mail.contact]
+        mine = [row for row in rows if row.contact in act.mail.people]
         wanted = _changes(conn, act.mail, mine, act.how, act.client, now)
         changes.append([_with_memory(change, before[change.contact, change.topic]) for change in wanted])
     together = [change for some in changes for change in some]
     apply_changes(conn, ctx, now, actor=RECIPIENT, changes=together, held=Held(refs, rows))
     for act, some in zip(acts, changes, strict=True):
-        if act.how in LOWER_CAPS and (person := find_by_id(conn, act.mail.contact)) is not None:
-            for change in some:
+        for change in some if act.how in LOWER_CAPS else ():
+            if (person := find_by_id(conn, change.contact)) is not None:
                 withhold_surplus(conn, now, person, change.topic, Cap(*LOWER_CAPS[act.how]))
         if act.how in _STOPS:  # less, or later, is no answer to what a mail asks
             _answer_no(conn, ctx, now, act.mail, everything=act.how == "everything")
-    return [len(some) for some in changes]
+    return [len(some) + _stop_stream(conn, ctx, now, act) for act, some in zip(acts, changes, strict=True)]
+
+
+def _stop_stream(conn: Connection, ctx: Context, now: int, act: Act) -> int:
+    is_stop = act.mail.is_reply and act.how in _STOPS
+    return streams.stop(conn, ctx, now, act.mail.ref) if is_stop else 0
 
 
 def _never_again(conn: Connection, ctx: Context, now: int, mail: Mail) -> Withdrawn:
@@ -168,23 +179,26 @@ def _never_again(conn: Connection, ctx: Context, now: int, mail: Mail) -> Withdr
 
 
 def undo(ctx: Context, token: str, client: Client) -> int:
-    """Take back what one press changed, within its hour. Returns how many consents were put back; twice is once."""
+    """Take back what one press changed, within its hour. Returns how many consents, and streams, were put back; twice
+    is once.
+    """
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
         read = ctx.tokens.read(Purpose.UNDO, token, now)
         mail = find_mail(conn, read.ref)
         if mail is None:
             raise ConflictError("There is nothing left to undo.")
-        consents.lock_contacts(conn, [mail.contact])
+        consents.lock_contacts(conn, mail.people)
         keys = ContactKeys(ctx.keyring, conn)
         changes = []
-        for event in consents.events_of_act(conn, mail.contact, mail.ref, read.issued):
-            latest = consents.last_event(conn, mail.contact, event.topic)
-            back = _reverse(event, keys.facts(mail.contact, event.evidence_box), client)
+        for event in consents.events_of_act(conn, mail.people, mail.ref, read.issued):
+            latest = consents.last_event(conn, event.contact, event.topic)
+            back = _reverse(event, keys.facts(event.contact, event.evidence_box), client)
             if back is not None and latest is not None and latest.id == event.id:
                 changes.append(back)
         apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
-        return len(changes)
+        resumed = streams.resume(conn, ctx, now, mail.ref, read.issued) if mail.is_reply else 0
+        return len(changes) + resumed
 
 
 def can_undo(ctx: Context, token: str) -> bool:
@@ -210,7 +224,7 @@ def _changes(
     evidence = {"act": _ACTS[how], "ip": client.ip, "browser": client.browser[:500]}
     base = [
         Change(
-            contact=mail.contact,
+            contact=row.contact,
             topic=row.topic,
             event=Event.WITHDRAWN,
             text=row.text,

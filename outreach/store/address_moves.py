@@ -4,9 +4,10 @@ import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, or_, select, text, update
 
 from outreach.domain.message import RESERVING
+from outreach.store.bulk import among, bound
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import confirmation
 from outreach.store.schema.people import contact
@@ -72,12 +73,23 @@ def left(conn: Connection, contact_id: int) -> bool:
 
 def trail(conn: Connection, contact_id: int) -> list[int]:
     """A person and, in order, those they went along to: a link in an old mail speaks for whoever they are now."""
-    found = [contact_id]
-    query = select(address_move.c.target).where(address_move.c.outcome == "moved").order_by(address_move.c.id.desc())
-    while (following := conn.execute(query.where(address_move.c.contact == found[-1]).limit(1)).scalar()) is not None:
-        if following in found:
-            break
-        found.append(following)
+    return trails(conn, [contact_id])[contact_id]
+
+
+def trails(conn: Connection, contacts: Collection[int]) -> dict[int, list[int]]:
+    """The same of several people, in as many statements as the longest trail has steps."""
+    found = {one: [one] for one in contacts}
+    query = select(address_move.c.contact, address_move.c.target).where(address_move.c.outcome == "moved")
+    query = query.where(text(among(conn, "address_move.contact"))).order_by(address_move.c.id)
+    ends = set(found)
+    while ends:
+        following = {row.contact: row.target for row in conn.execute(query, {"ids": bound(conn, ends)})}
+        ends = set()
+        for steps in found.values():
+            step = following.get(steps[-1])
+            if step is not None and step not in steps:
+                steps.append(step)
+                ends.add(step)
     return found
 
 

@@ -132,13 +132,13 @@ _AGREEMENT = (
 )
 
 
-def events_of_act(conn: Connection, contact_id: int, message_ref: bytes, at: int) -> list[Row[Any]]:
-    """The events one press of a link in one mail made, at exactly `at`."""
+def events_of_act(conn: Connection, contacts: Collection[int], message_ref: bytes, at: int) -> list[Row[Any]]:
+    """The events of these contacts that one press of a link in one mail made, at exactly `at`."""
     return list(
         conn.execute(
             select(consent_event)
             .where(
-                consent_event.c.contact == contact_id,
+                consent_event.c.contact.in_(list(contacts)),
                 consent_event.c.message_ref == message_ref,
                 consent_event.c.at == at,
             )

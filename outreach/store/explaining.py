@@ -14,17 +14,14 @@ from sqlalchemy import (
     Select,
     and_,
     cast,
-    exists,
     func,
-    null,
-    or_,
     select,
     text,
 )
 from sqlalchemy.engine import Row
 
 from outreach.domain.audit import entry_bytes
-from outreach.domain.consent import GIVING, LIVE
+from outreach.domain.consent import GIVING
 from outreach.store.audit_log import ENTRY_COLUMNS
 from outreach.store.schema.audit import audit_entry, audit_leaf
 from outreach.store.schema.campaigns import campaign, content, message
@@ -60,7 +57,6 @@ _QUERIES: dict[str, Select[Any]] = {}
 
 _tested = campaign.alias("tested")
 _earlier = message.alias("earlier")
-_other = consent.alias("other")
 _event = consent_event.alias("agreed")
 _topic = func.coalesce(message.c.topic, _tested.c.topic)
 _sent = func.coalesce(message.c.counted, message.c.settled, message.c.planned)
@@ -97,11 +93,6 @@ def _query(of_refs: str) -> Select[Any]:
         audit_entry.c.message == message.c.ref,
         audit_entry.c.kind.in_(_OUTCOMES),
     )
-    others = exists().where(
-        _other.c.contact == message.c.contact,
-        _other.c.state.in_(LIVE),
-        or_(_topic.is_(null()), _other.c.topic != _topic),
-    )
     return (
         select(
             *(message.c[name] for name in _OF_MESSAGE),
@@ -127,7 +118,6 @@ def _query(of_refs: str) -> Select[Any]:
             consent.c.expires,
             consent.c.own_n,
             consent.c.own_window,
-            others.label("has_others"),
             _event.c.ref.label("event_ref"),
             _event.c.at.label("event_at"),
             _event.c.event,

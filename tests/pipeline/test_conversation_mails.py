@@ -48,6 +48,9 @@ def test_it_goes_from_the_topics_sender_and_says_where_a_reply_goes(line: Line, 
     html = mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
     assert "It is &lt;on&gt; its way.<br>" in html
     assert "List-Id" not in mail
+    stop = str(mail["List-Unsubscribe"]).partition(">")[0].removeprefix("<")
+    assert f"<{stop}>" in text
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert b"seed" not in parcel.data
 
 

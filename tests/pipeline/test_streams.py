@@ -1,27 +1,41 @@
 """Stopping mails that no consent sends: a connected person's and our answers, from a link in one of them."""
 
+import email
 import re
 from collections.abc import Callable
+from email import policy
 
 import pytest
 from sqlalchemy import delete, select
 
 from outreach.domain.actors import Role
+from outreach.mail import dkim
+from outreach.mail.cleaning import Cleaned
+from outreach.mail.compose import Returns
+from outreach.mail.peer import Peer
+from outreach.mail.relayed import Letter, compose
 from outreach.services import connections, streams
+from outreach.services.confirm import Client
 from outreach.services.context import Context
 from outreach.services.conversations import answering
+from outreach.services.intake.accept import Known, may_accept, take_in
+from outreach.services.intake.process import process_mails
+from outreach.services.intake.undo import undo_report
 from outreach.services.relaying.showing import correspondence
 from outreach.services.rights.held_with_others import conversations_of
 from outreach.services.streams import Stream
 from outreach.services.why import explain
+from outreach.services.withdraw import withdraw
 from outreach.store.boxes import ContactKeys
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import message
+from outreach.store.schema.inbound import inbound_report
 from outreach.store.schema.relaying import relayed
 from tests.factories import World
 from tests.pipeline.conftest import Line
-from tests.pipeline.relaying import BOB, Pair, words
+from tests.pipeline.relaying import BOB, Pair, letter, read, words
 from tests.services.conversations.writing import ALICE, mailed, opened, replies, worker, writes
+from tests.services.owning import OFFICER, WHY
 
 
 @pytest.fixture
@@ -163,6 +177,51 @@ def test_a_mail_between_two_people_links_to_what_explains_it_and_an_answer_leave
     pair.write(f"Two\n\n> {words(mail).replace(chr(10), chr(10) + '> ')}\n", by=BOB)
     (mail,) = pair.sent()
     assert words(mail).count("/why/") == words(mail).count("wrote this to you through") == 1
+
+
+def test_every_such_mail_stops_by_one_click_by_mail_and_by_a_link_in_it(pair: Pair) -> None:
+    pair.write("One\n")
+    (mail,) = pair.sent()
+    found = read(mail)
+    url, address = re.findall(r"<(?:mailto:)?([^>]*)>", found["List-Unsubscribe"])
+    assert found["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert found["CFBL-Address"].endswith("@in.localhost; report=arf")
+    assert "Reply-To" not in found
+    assert f"<{url}>" in words(mail)
+    to = address.partition("@")[0]
+    known = may_accept(pair.ctx, to)
+    assert isinstance(known, Known)
+    octets = letter(BOB, to, "").as_bytes()
+    assert take_in(pair.ctx, known, octets, Peer("127.0.0.1", "mail.example", BOB)) is None
+    process_mails(pair.ctx)
+    pair.write("Two\n")
+    assert pair.sent() == []
+    with pair.ctx.db.reading() as conn:
+        report = conn.execute(select(inbound_report)).one()
+    assert (report.kind, report.changed) == ("unsubscribe", 1)
+    undo_report(pair.ctx, OFFICER, report.ref, WHY)
+    assert len(pair.sent()) == 1
+    assert kinds(pair.ctx, "connection.unmuted") == [f"connection.unmuted {OFFICER.name}"]
+    done = withdraw(pair.ctx, url.rpartition("/")[2], "one-click", Client())
+    assert (done.changed, done.undo, done.standing.state, done.standing.stream) == (1, None, "withdrawn", "connection")
+    pair.write("Three\n")
+    assert pair.sent() == []
+
+
+def test_what_stops_such_a_mail_is_signed() -> None:
+    signers = (dkim.Signer("in.localhost", "s1", dkim.load_key(dkim.make_key("ed25519"))),)
+    stop_url, returns = "https://garden.example/stop/t1.abc", Returns("in.localhost", "ticket", takes_replies=True)
+    around = Letter(
+        "A", "with-a@in.localhost", BOB, "m1@x.example", 1_790_000_000, "<p>x</p>", (), signers, stop_url, returns
+    )
+    octets = compose(around, Cleaned(subject="Hi", text="Hello\n"))
+    mail = email.message_from_bytes(octets, policy=policy.default)
+    names = re.search(r"h=([^;]*);", re.sub(r"\s", "", mail["DKIM-Signature"]))
+    assert names is not None
+    assert "Reply-To" not in mail
+    for name in ("List-Unsubscribe", "List-Unsubscribe-Post", "CFBL-Address", "CFBL-Feedback-ID"):
+        assert len(mail.get_all(name, [])) == 1
+        assert name.lower() in names[1].lower().split(":")
 
 
 def test_no_other_mail_is_of_a_stream(line: Line, world: World) -> None:

@@ -83,7 +83,7 @@ def _questions(conn: Connection, *conditions: Any) -> list[Row[Any]]:
 
 def _pending_before(conn: Connection, contact_id: int, message_ref: bytes, at: int) -> Iterator[Row[Any]]:
     """What the report declined that had been pending, where nothing happened since."""
-    for event in consents.events_of_act(conn, contact_id, message_ref, at):
+    for event in consents.events_of_act(conn, [contact_id], message_ref, at):
         latest = consents.last_event(conn, contact_id, event.topic)
         was_pending = event.event == Event.DECLINED and event.from_state == State.PENDING
         if was_pending and latest is not None and latest.id == event.id:

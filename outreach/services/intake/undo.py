@@ -67,7 +67,7 @@ def _restore(conn: Connection, ctx: Context, now: int, actor: Actor, row: Row[An
     """Consents whose last event is the one this report made, as they were."""
     facts = row._mapping
     changes = []
-    for event in consents.events_of_act(conn, facts["contact"], facts["message_ref"], facts["at"]):
+    for event in consents.events_of_act(conn, [facts["contact"]], facts["message_ref"], facts["at"]):
         latest = consents.last_event(conn, facts["contact"], event.topic)
         is_last = latest is not None and latest.id == event.id
         before = State(event.from_state)

@@ -105,7 +105,7 @@ def _ways_out(conn: Connection, ctx: Context, now: int, row: store.RelayedRow) -
     site = ctx.settings.public_url
     found = {
         "why_url": f"{site}/why/{ctx.tokens.issue(Purpose.WHY, row.message_ref, now)}",
-        "stop_url": "",
+        "stop_url": f"{site}/stop/{ctx.tokens.issue(Purpose.STOP, row.message_ref, now)}",
         "page_url": f"{site}/me",
         "end_url": "",
     }

@@ -1,7 +1,5 @@
 """Stopping and explaining, from a link in any mail: RFC 8058 one-click, a page with one button, and undo."""
 
-from dataclasses import replace
-
 from flask import abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
@@ -21,7 +19,8 @@ from outreach.web.recipient.pressed import made_here, remember
 from outreach.web.recipient.slice import blueprint, chosen_locale, client, speak_to, tell
 from outreach.web.security import csrf
 
-_UNDO = "undo"  # in the browser's session: [page, link's token, undo token, what was pressed]
+_UNDO = "undo"  # in the browser's session, newest last: [page, link's token, undo token, what was pressed]
+_MOST = 6  # of those, since a cookie holds few
 _CHANGES = frozenset(withdraw.WAYS) - {"one-click"}
 
 
@@ -45,12 +44,11 @@ def one_click(token: str) -> ResponseReturnValue:
         mail_fresh_link(context(), token)
         return render_template("recipient/fresh_sent.html")
     speak_to(done.standing.locale, done.standing.timezone)
-    standing = replace(done.standing, has_others=False)
     return render_template(
         "recipient/stop.html",
         token=token,
-        standing=standing,
-        house=standing.house,
+        standing=done.standing,
+        house=done.standing.house,
         is_stopped=True,
         everything=False,
         receipts=(),
@@ -104,7 +102,8 @@ def change(token: str) -> ResponseReturnValue:
 @blueprint.post("/undo")
 @door("recipient")
 def undo() -> ResponseReturnValue:
-    page, token, undo_token, _ = session.pop(_UNDO, ("recipient.start", "", "", ""))
+    page, token, undo_token, _ = _pressed_on(request.form.get("link") or _newest())
+    session[_UNDO] = [one for one in session.get(_UNDO, ()) if one[1] != token]
     back = url_for(page, token=token, lang=chosen_locale()) if token else url_for("recipient.start")
     since = instant_before(context())
     try:
@@ -144,13 +143,25 @@ def _stop_page(token: str, standing: Standing) -> ResponseReturnValue:
 def _remember(page: str, token: str, undo_token: str | None, how: str) -> None:
     """Keep the undo in this browser alone."""
     if undo_token is not None:
-        session[_UNDO] = [page, token, undo_token, how]
+        others = [one for one in session.get(_UNDO, ()) if one[1] != token]
+        session[_UNDO] = [*others, [page, token, undo_token, how]][-_MOST:]
 
 
 def _pressed(token: str) -> str:
     """What this browser pressed on this link within the hour; empty when nothing."""
-    _, link, undo_token, how = session.get(_UNDO, ("", "", "", ""))
-    return how if link == token and withdraw.can_undo(context(), undo_token) else ""
+    _, link, undo_token, how = _pressed_on(token)
+    return how if link and withdraw.can_undo(context(), undo_token) else ""
+
+
+def _pressed_on(token: str) -> list[str]:
+    """[page, link, undo token, what was pressed] of a link this browser pressed on; of none, what leads nowhere."""
+    pressed = (list(one) for one in session.get(_UNDO, ()) if one[1] == token)
+    return next(pressed, ["recipient.start", "", "", ""])
+
+
+def _newest() -> str:
+    """The link pressed on last; empty when none was."""
+    return str(session[_UNDO][-1][1]) if session.get(_UNDO) else ""
 
 
 def _can_undo(token: str) -> bool:

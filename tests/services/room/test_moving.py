@@ -29,7 +29,8 @@ from outreach.services.room.settings import set_total
 from outreach.services.room.topics import see_room
 from outreach.services.seal import seal
 from outreach.services.verify import verify
-from outreach.services.withdraw import withdraw
+from outreach.services.why import explain
+from outreach.services.withdraw import undo, view_stop, withdraw
 from outreach.store import consents, suppressions
 from outreach.store.boxes import ContactKeys
 from outreach.store.contacts import Person, find_by_address
@@ -367,3 +368,19 @@ def test_a_stop_from_the_mail_that_asked_ends_it_too(ctx: Context, world: World,
     later(ctx, 4 * DAYS)
     process_moves(ctx)
     assert (states(ctx, old), find(ctx)) == ({made: "granted"}, None)
+
+
+def test_a_link_in_a_mail_from_before_speaks_for_the_address_its_reader_has_now(ctx: Context, world: World) -> None:
+    made, _ = world.topic()
+    old = agreed(ctx)
+    ref = letter(ctx, world, old.id, made)
+    moves(ctx, old)
+    new = find(ctx)
+    assert new is not None
+    assert view_stop(ctx, link(ctx, Purpose.STOP, ref)).state == "granted"
+    assert explain(ctx, link(ctx, Purpose.WHY, ref)).can_pause
+    done = withdraw(ctx, link(ctx, Purpose.STOP, ref), "page", CLIENT)
+    assert (done.changed, done.standing.state, states(ctx, new)) == (1, "withdrawn", {made: "withdrawn"})
+    assert done.undo is not None
+    assert undo(ctx, done.undo, CLIENT) == 1
+    assert states(ctx, new) == {made: "granted"}

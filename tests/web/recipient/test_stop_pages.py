@@ -14,7 +14,7 @@ from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import consent
 from outreach.store.schema.people import contact
 from tests.factories import World
-from tests.services.people import ALICE, asked, letter, link, move_clock, state_of, topic_ref
+from tests.services.people import ALICE, asked, count, letter, link, move_clock, state_of, topic_ref
 from tests.web.conftest import Browser
 
 STYLE = Path(__file__).parents[3] / "static" / "outreach.css"
@@ -64,10 +64,11 @@ def test_any_other_body_on_that_address_is_refused(
     assert state_of(ctx) == "granted"
 
 
-def test_the_page_has_one_button_and_looking_changes_nothing(ctx: Context, client: Browser, stop: str) -> None:
+def test_the_page_asks_for_one_press_and_looking_changes_nothing(ctx: Context, client: Browser, stop: str) -> None:
     page = client.page(stop)
     client.head(stop)
-    assert page.count("<button") == 1
+    buttons = re.findall(r'name="how" value="(\w+)"><button class="([^"]+)"', page)
+    assert buttons == [("page", "btn even wide"), ("everything", "btn even wide")]
     assert "Stop “Garden tips”" in page
     assert state_of(ctx) == "granted"
 
@@ -86,6 +87,23 @@ def test_pressing_stops_and_undo_works_for_an_hour_in_that_browser_alone(
     assert client.submit("/undo").status_code == 303
     assert state_of(ctx) == "granted"
     assert "It is as it was before." in client.page(stop)
+
+
+def test_a_press_on_another_page_leaves_the_undo_of_the_first(ctx: Context, client: Browser, world: World) -> None:
+    first_topic, second_topic = world.topic(), world.topic()
+    person = world.person()
+    pages = []
+    for topic, text in (first_topic, second_topic):
+        world.grant(person, topic, text)
+        pages.append(f"/why/{link(ctx, Purpose.WHY, letter(ctx, world, person.id, topic))}")
+    client.submit(pages[0], {"how": "page"})
+    client.submit(pages[1], {"how": "pause"})
+    for page in pages:
+        shown = client.page(page)
+        assert ">Undo<" in shown
+        client.submit("/undo", {"link": page.removeprefix("/why/")})
+        assert ">Undo<" not in client.page(page)
+    assert count(ctx, consent, consent.c.state == "granted") == 2
 
 
 def test_after_an_hour_undo_is_offered_no_more(ctx: Context, client: Browser, stop: str) -> None:
