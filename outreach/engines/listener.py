@@ -237,6 +237,8 @@ class _Handler:
         if len(envelope.known) >= MOST_RECIPIENTS:
             return "452 4.5.3 Too many recipients, please bring the others apart"
         local_part, _, domain = address.rpartition("@")
+        if address.lower() == "postmaster":  # RFC 5321 §4.5.1
+            local_part, domain = address, self._ctx.settings.mail_in
         found: Refusal | Known | None = UNKNOWN
         if domain.lower() == self._ctx.settings.mail_in.lower():
             found = await self._ask(partial(may_accept, self._ctx, local_part))

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from outreach.domain.errors import SettingsError
 from outreach.domain.inbound_addresses import Door
@@ -58,11 +59,29 @@ def test_what_is_answered_with_250_is_on_disk(sent: Sent, door: smtplib.SMTP) ->
 
 def test_each_recipient_is_decided_apart_and_kept_apart(sent: Sent, door: smtplib.SMTP) -> None:
     one, other = (sent.address(sent.message(sent.reader()), Door.REPLY) for _ in range(2))
-    wrong = [f"postmaster@{DOMAIN}", f"{one[:-1]}x@{DOMAIN}", f"{one}@elsewhere.example"]
+    wrong = [f"webmaster@{DOMAIN}", f"{one[:-1]}x@{DOMAIN}", f"{one}@elsewhere.example"]
     refused = door.sendmail("bob@example.org", [f"{one}@{DOMAIN}", *wrong, f"{other}@IN.localhost"], letter("Re", "x"))
     assert {code for code, _ in refused.values()} == {550}
     assert all(text.startswith(b"5.1.1 ") for _, text in refused.values())
     assert (set(refused), kept(sent.ctx)) == (set(wrong), 2)
+
+
+def test_the_offices_of_a_domain_are_taken_and_only_their_mail_is_logged(
+    sent: Sent, door: smtplib.SMTP, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MOST_UNKNOWN", 0)
+    monkeypatch.setattr(engine, "_is_ours", lambda _host: False)
+    with capture_logs() as logs:
+        for address in ("postmaster", "Postmaster", f"POSTMASTER@{DOMAIN}", f"abuse@{DOMAIN}"):
+            assert door.docmd("MAIL FROM:<bob@example.org>")[0] == 250
+            assert door.docmd(f"RCPT TO:<{address}>")[0] == 250
+            assert door.data(letter("Your mail", "It is spam"))[0] == 250
+    told = [one for one in logs if one["event"] == "intake.office"]
+    assert [one["address"] for one in told] == ["postmaster"] * 3 + ["abuse"]
+    assert "spam" not in str(logs)
+    assert kept(sent.ctx) == 0
+    door.docmd("MAIL FROM:<bob@example.org>")
+    assert door.docmd("RCPT TO:<postmaster@elsewhere.example>")[0] == 421
 
 
 def test_a_mail_that_comes_twice_is_kept_once(sent: Sent, door: smtplib.SMTP) -> None:

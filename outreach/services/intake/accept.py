@@ -3,12 +3,17 @@
 An address of ours is a genuine ticket, or a connection's relay address; nothing is looked up for any other, so that
 guessing tells nothing. What is taken is on disk, boxed under the key of whom it is about, before anybody is told so.
 Other doors, such as an IMAP folder or a provider's webhook, bring their mails by the same two functions.
+
+What comes to `postmaster` (RFC 5321 §4.5.1) or `abuse` (RFC 2142 §4) is taken too; nobody reads it here, so only that
+it came is logged.
 """
 
 import hmac
 from dataclasses import dataclass
 
-from outreach.domain.inbound_addresses import Door
+import structlog
+
+from outreach.domain.inbound_addresses import SERVERS, Door
 from outreach.mail.inbound.reading import read
 from outreach.mail.peer import Peer
 from outreach.mail.resolver import Resolver
@@ -18,11 +23,16 @@ from outreach.store import inbound as store
 from outreach.store.boxes import ContactKeys
 
 RELAY = "relay"
+OFFICE = "office"
+"""The door of addresses every domain must have: OFFICES, in any case."""
+OFFICES = frozenset({"postmaster", "abuse"})
 MOST_REPLIES_A_DAY = 50
 """Replies to one person's mails that are kept in 24 hours: whoever was passed one of those can write them, too."""
 
 _DAY = 86_400_000_000
 _PURPOSE = b"outreach mail that came in\0"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Refusal:
 @dataclass(frozen=True)
 class Known:
     """A recipient of ours. `message`: ref of the message it is about, None at the address of a provider's feedback
-    loop, where only the report itself tells; `contact`: 0 there.
+    loop, where only the report itself tells, and at an OFFICE; `contact`: 0 there.
     """
 
     local_part: str
@@ -58,6 +68,8 @@ def may_accept(ctx: Context, local_part: str) -> Refusal | Known:
     ticket = ctx.inbound.read(local_part)
     if ticket is None and local_part.lower() == Door.REPORT:
         return Known(local_part, Door.REPORT, 0)
+    if local_part.lower() in OFFICES:
+        return Known(local_part, OFFICE, 0)
     if ticket is None and not passing.is_relay_address(local_part):
         return UNKNOWN
     with ctx.db.reading() as conn:
@@ -81,6 +93,9 @@ def take_in(ctx: Context, known: Known, octets: bytes, peer: Peer, resolver: Res
         refused = passing.at_the_data(ctx, local_part=known.local_part, octets=octets, peer=peer, resolver=resolver)
         if refused is not None:
             return Refusal(refused.code, refused.text)
+    if known.door == OFFICE:
+        log.info("intake.office", address=known.local_part.lower(), octets=len(octets))
+        return None
     message, contact = known.message, known.contact
     if not contact:
         message = _named_in(ctx, octets)
@@ -101,9 +116,9 @@ def take_in(ctx: Context, known: Known, octets: bytes, peer: Peer, resolver: Res
 
 
 def _named_in(ctx: Context, octets: bytes) -> bytes | None:
-    """The message a report is about that came to the one address of a feedback loop: by a genuine ticket inside it."""
-    for found in read(octets, door=Door.REPORT, now=0).tickets:
-        ticket = ctx.inbound.read(found)
-        if ticket is not None:
-            return ticket[1]
-    return None
+    """The message a report is about that came to the one address of a feedback loop: by a genuine ticket inside it,
+    servers' rather than people's.
+    """
+    named = [ctx.inbound.read(found) for found in read(octets, door=Door.REPORT, now=0).tickets]
+    genuine = sorted((one for one in named if one is not None), key=lambda one: one[0] not in SERVERS)
+    return genuine[0][1] if genuine else None

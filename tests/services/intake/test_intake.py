@@ -1,5 +1,7 @@
 """Mail that came in: each kind changes just what it should, once, and a person can put it back."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -19,16 +21,19 @@ from outreach.store.decide import load_rule
 from outreach.store.planning import judge_messages
 from outreach.store.schema.audit import audit_entry
 from outreach.store.schema.campaigns import campaign, message
+from outreach.store.schema.conversations import conversation_post
 from outreach.store.schema.inbound import inbound_mail
 from outreach.store.schema.people import contact, contact_key
 from tests.factories import World
-from tests.services.intake.sending import PEER, NoNames, Sent, complaint_of, letter, report_of
+from tests.services.intake.sending import PEER, SERVER, NoNames, Sent, complaint_of, letter, report_of
 
 OFFICER = Actor("staff:officer", frozenset({Role.OFFICER}))
 MARKETER = Actor("staff:marketer", frozenset({Role.MARKETER}))
 DAY = 86_400_000_000
 WHY = "Their server was broken that day"
 BESIDE_US = Peer("127.0.0.1", "demo.mailbox", "")
+BESIDE_US_TOO = Peer("127.0.0.1", "demo.mailbox", "bob@example.org")
+UNVOUCHED = "Said to be reported as spam, but their mail provider did not vouch for the report"
 VOUCHED = "in.localhost"
 
 
@@ -51,7 +56,7 @@ def test_only_a_genuine_ticket_of_somebody_we_hold_is_let_in(sent: Sent) -> None
     assert isinstance(may_accept(sent.ctx, address), Known)
     assert isinstance(may_accept(sent.ctx, address.upper()), Known)
     forged = address[:-1] + ("0" if address[-1] != "0" else "1")
-    for local_part in (forged, "bounce", "postmaster", "bounce+" + "0" * 56, "reply", sent.address(b"n" * 16)):
+    for local_part in (forged, "bounce", "webmaster", "bounce+" + "0" * 56, "reply", sent.address(b"n" * 16)):
         assert may_accept(sent.ctx, local_part) == UNKNOWN
     with sent.ctx.db.transaction() as conn:
         conn.execute(delete(contact_key))
@@ -196,6 +201,125 @@ def test_a_complaint_nobody_vouches_for_is_kept_and_changes_nothing(sent: Sent, 
     assert sent.states(person) == ["withdrawn"]  # one that is proved still counts
 
 
+@pytest.mark.parametrize(
+    ("reader", "domain", "acts"),
+    [
+        ("anna@mail.garden.example", "garden.example", True),
+        ("anna@garden.example", "fbl.garden.example", True),
+        ("anna@hotmail.com", "outlook.com", True),
+        ("anna@hotmail.com", "microsoft.com", True),
+        ("anna@aol.com", "arf.mail.yahoo.com", True),
+        ("anna@garden.example", "arf.loops.example", True),  # a setting names loops.example
+        ("anna@garden.example", "stranger.example", False),
+        ("anna@garden.example", "notgarden.example", False),
+        ("anna@gmail.com", "hotmail.com", False),
+        ("anna@garden.example", "gmail.com", False),
+    ],
+)
+def test_a_complaint_counts_from_the_readers_provider_alone(
+    world: World, ctx: Context, reader: str, domain: str, *, acts: bool
+) -> None:
+    sent = Sent(world)
+    sent.ctx = replace(ctx, settings=ctx.settings.model_copy(update={"feedback_domains": ["loops.example"]}))
+    person = sent.reader(address=reader)
+    ref = sent.message(person)
+    sent.arrive(sent.address(ref, Door.REPORT), complaint_of(ref, VOUCHED, domain), BESIDE_US)
+    assert sent.states(person) == ["withdrawn" if acts else "granted"]
+    assert sent.reports() == [("complaint", "withdrew") if acts else ("unproved-complaint", "unproved")]
+    told = list_reports(ctx, OFFICER)[0].words
+    assert told == ("Reported as spam" if acts else UNVOUCHED)
+
+
+@pytest.mark.parametrize("door", [Door.REPORT, Door.REPLY, Door.STOP, Door.BOUNCE])
+def test_a_complaint_by_the_ticket_everybody_sees_is_noted_and_no_more(sent: Sent, door: Door) -> None:
+    person = sent.reader()
+    ref = sent.message(person)
+    local_part = f"{door}+{sent.ctx.inbound.ticket(ref)}"
+    sent.arrive(local_part, complaint_of(ref, VOUCHED), BESIDE_US)
+    assert (sent.states(person), sent.bars()) == (["granted"], [])
+    assert sent.reports() == [("unproved-complaint", "unproved")]
+
+
+def test_a_complaint_at_the_loops_address_needs_the_ticket_that_servers_alone_are_told(sent: Sent) -> None:
+    person = sent.reader()
+    ref = sent.message(person)
+    told = complaint_of(ref, VOUCHED).replace(
+        b"Message-ID: <%s" % ref.hex().encode(),
+        b"Reply-To: reply+%s@in.localhost\r\nMessage-ID: <%s"
+        % (sent.ctx.inbound.ticket(ref).encode(), ref.hex().encode()),
+    )
+    assert sent.arrive("report", told, BESIDE_US) is None
+    assert (sent.states(person), sent.reports()) == (["granted"], [("unproved-complaint", "unproved")])
+
+
+@pytest.mark.parametrize("status", ["5.1.1", "5.2.2"])
+@pytest.mark.parametrize(
+    ("address", "peer"),
+    [
+        ("reply+people", SERVER),
+        ("reply+people", PEER),
+        ("bounce+people", SERVER),
+        ("bounce+people", PEER),
+        ("bounce+servers", PEER),
+        ("report+servers", SERVER),
+    ],
+)
+def test_a_report_that_is_no_servers_is_kept_and_changes_nothing(
+    sent: Sent, world: World, status: str, address: str, peer: Peer
+) -> None:
+    world.policy(Name.BOUNCES, {"hard": 1, "soft": 1, "rest_days": 7})
+    person = sent.reader(address="anna@garden.example")
+    ref = sent.message(person)
+    door, _, whose = address.partition("+")
+    ticket = sent.ctx.inbound.servers_ticket(ref) if whose == "servers" else sent.ctx.inbound.ticket(ref)
+    sent.arrive(f"{door}+{ticket}", report_of(status, recipient="anna@garden.example"), peer)
+    assert (sent.reports(), sent.bars()) == ([("unproved-bounce", "unproved")], [])
+    assert reason_for(sent, ref) is None
+    assert list_reports(sent.ctx, OFFICER)[0].words.endswith("anybody may have written it")
+    sent.arrive(sent.address(ref), report_of(status, recipient="anna@garden.example"))
+    assert sent.reports()[1][1] == ("barred" if status == "5.1.1" else "rested")  # a server's still counts
+
+
+@pytest.mark.parametrize(
+    ("recipient", "kind"),
+    [
+        ("other@x.example", "soft-bounce"),
+        ("Anna+garden@Garden.Example", "hard-bounce"),
+        ("other@x.example\r\nOriginal-Recipient: rfc822;anna@garden.example", "hard-bounce"),
+        ("other@x.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\nFinal-Recipient: rfc822; third@y.example",
+         "soft-bounce"),
+    ],
+)  # fmt: skip
+def test_a_mailbox_is_barred_only_where_the_report_is_about_its_reader(sent: Sent, recipient: str, kind: str) -> None:
+    ref = sent.message(sent.reader(address="anna@garden.example"))
+    sent.arrive(sent.address(ref), report_of("5.1.1", recipient=recipient))
+    assert sent.reports() == [(kind, "barred" if kind == "hard-bounce" else "noted")]
+    assert sent.bars() == (["bounce"] if kind == "hard-bounce" else [])
+
+
+@pytest.mark.parametrize(
+    ("vouched", "peer", "is_unproved"),
+    [("example.org", BESIDE_US_TOO, False), ("", PEER, True), ("example.org", PEER, True),
+     ("elsewhere.example", BESIDE_US_TOO, True)],
+)  # fmt: skip
+def test_a_reply_nobody_vouches_for_is_kept_with_a_word_beside_it(
+    sent: Sent, vouched: str, peer: Peer, *, is_unproved: bool
+) -> None:
+    person = sent.reader(address="bob@example.org")
+    ref = sent.message(person)
+    told = f"Authentication-Results: {VOUCHED}; dkim=pass header.d={vouched}\r\n".encode() if vouched else b""
+    sent.arrive(sent.address(ref, Door.REPLY), told + letter("Re: roses", "Which ones?"), peer)
+    assert sent.reports() == [("reply", "conversation")]
+    with sent.ctx.db.reading() as conn:
+        post = conn.execute(select(conversation_post)).one()
+        words = ContactKeys(sent.ctx.keyring, conn).facts(person.id, post.words_box)
+    assert (words["text"], words.get("unproved", ""), post.is_foreign) == (
+        "Which ones?",
+        "yes" if is_unproved else "",
+        0,
+    )
+
+
 def test_what_was_agreed_anew_after_a_complaint_is_left_alone_by_its_undoing(sent: Sent) -> None:
     person = sent.reader()
     ref = sent.message(person)
@@ -254,7 +378,7 @@ def test_a_feedback_loop_has_one_address_and_the_report_must_name_a_mail_of_ours
     named = complaint_of(ref, VOUCHED).replace(
         b"Dear reader", b"Dear reader"
     ).replace(b"Subject: Pruning roses\r\nMessage-ID", b"CFBL-Feedback-ID: %b\r\nSubject: Pruning roses\r\nMessage-ID"
-              % sent.ctx.inbound.ticket(ref).encode())  # fmt: skip
+              % sent.ctx.inbound.servers_ticket(ref).encode())  # fmt: skip
     assert sent.arrive("report", complaint_of(ref, VOUCHED), BESIDE_US) == NOT_OURS
     assert sent.arrive("report", named, BESIDE_US) is None
     assert sent.states(person) == ["withdrawn"]
