@@ -5,6 +5,7 @@ import secrets
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from outreach import translations
 from outreach.mail import layout
 
 _WHY, _STOP, _REFERENCE = (f"w{secrets.token_hex(12)}" for _ in range(3))
@@ -85,6 +86,7 @@ def _pieces(
         "stop_url": _STOP,
         "reference": _REFERENCE,
         "answers_url": answers_url,
+        "lang": translations.closest(locale) or translations.LOCALES[0],
     }
     shown_html = layout.inline_fragment(layout.render("footer.html", locale, facts))
     shown_text = layout.render("footer.txt", locale, facts)

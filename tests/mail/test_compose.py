@@ -145,7 +145,8 @@ def test_campaign_mail_without_its_footer_is_refused() -> None:
 
 
 TICKET = "0f" * 28
-RETURNS = Returns("in.example.org", TICKET, takes_replies=True)
+SERVERS = "f0" * 28
+RETURNS = Returns("in.example.org", TICKET, takes_replies=True, servers=SERVERS)
 
 
 def test_campaign_mail_says_where_answers_stops_and_complaints_come_back_to() -> None:
@@ -154,9 +155,9 @@ def test_campaign_mail_says_where_answers_stops_and_complaints_come_back_to() ->
     message = read(octets)
     assert message["Reply-To"] == f"reply+{TICKET}@in.example.org"
     assert message["List-Unsubscribe"] == f"<{STOP}>, <mailto:stop+{TICKET}@in.example.org>"
-    assert message["CFBL-Address"] == f"report+{TICKET}@in.example.org; report=arf"
-    assert message["CFBL-Feedback-ID"] == TICKET
-    assert RETURNS.mail_from == f"bounce+{TICKET}@in.example.org"
+    assert message["CFBL-Address"] == f"report+{SERVERS}@in.example.org; report=arf"
+    assert message["CFBL-Feedback-ID"] == SERVERS
+    assert RETURNS.mail_from == f"bounce+{SERVERS}@in.example.org"
     assert len(RETURNS.mail_from.partition("@")[0]) <= 64
 
 
@@ -207,6 +208,18 @@ def test_nothing_in_a_footer_can_add_an_element(name: str, topic: str, address: 
     shown = replace(FOOTER, sender_name=name, controller=name, topic=topic, postal_address=address).render().html
     tags = [tag for tag in re.findall(r"</?([a-z]+)", shown) if tag != "br"]
     assert tags == [tag for tag in re.findall(r"</?([a-z]+)", usual) if tag != "br"]
+
+
+@pytest.mark.parametrize(("locale", "lang"), [("sv", "sv"), ("nl-BE", "nl"), ("fi", "en"), ("en", "en")])
+def test_the_footer_names_its_own_language_whatever_the_words_are_in(locale: str, lang: str) -> None:
+    english = fill(prepare("Pruning", "", "Prune your roses now.", locale="en"), {})
+    message = read(compose(CAMPAIGN, english, replace(FOOTER, locale=locale)))
+    page = part(message, "html")
+    assert '<html lang="en">' in page
+    before, _, after = page.partition('<div class="footer"')
+    assert re.match(rf'[^>]* lang="{lang}"', after)
+    assert before.count("lang=") == 1
+    assert STOP in after
 
 
 def test_a_value_that_holds_the_footers_mark_does_not_move_the_footer() -> None:
