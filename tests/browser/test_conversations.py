@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.desk import sign_in
 from tests.browser.product import Product
-from tests.browser.reader import reading
+from tests.browser.reader import NARROW, reading
 
 LIGHTEST = 20_000
 
@@ -42,6 +42,20 @@ def test_a_reply_is_read_answered_and_sorted(chromium: Browser, demo: Product) -
         reader.look()
         reader.open("/conversations?which=closed&tag=offers")
         expect(reader.page.get_by_role("button", name=re.compile("Open the conversation"))).to_have_count(1)
+        reader.look()
+
+
+def test_the_inbox_fits_a_narrow_screen(chromium: Browser, demo: Product) -> None:
+    with reading(chromium, demo.url) as reader:
+        sign_in(reader, demo)
+        reader.open("/conversations?which=open")
+        reader.page.set_viewport_size({"width": NARROW["width"], "height": NARROW["height"]})
+        wrap = reader.page.locator(".table-wrap")
+        assert wrap.evaluate("w => w.scrollWidth - w.clientWidth") == 0
+        for press in reader.page.get_by_role("button", name=re.compile("Open the conversation")).all():
+            box = press.bounding_box()
+            assert box is not None
+            assert 0 <= box["x"] < box["x"] + box["width"] <= NARROW["width"]
         reader.look()
 
 
