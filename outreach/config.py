@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     inbound_authserv: str = Field(
         "", description="name of one's own mail server whose Authentication-Results (RFC 8601) are believed"
     )
+    feedback_domains: list[str] = Field(
+        [], description="domains of feedback loops: whose signed complaints count whoever our mail's reader is"
+    )
     inbound_certificate_file: str = Field(
         "", description="certificate and chain, in PEM, for STARTTLS at the listener; empty: it offers none"
     )
@@ -126,6 +129,11 @@ class Settings(BaseSettings):
         if name and not re.fullmatch(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", name.lower()):
             raise ValueError("must be a host name, such as mail.example.org")
         return name.lower()
+
+    @field_validator("feedback_domains")
+    @classmethod
+    def _host_names(cls, names: list[str]) -> list[str]:
+        return [cls._host_name(name) for name in names if name]
 
     @field_validator("http_limit", "sign_in_limit")
     @classmethod

@@ -50,17 +50,19 @@ class TopicList:
 class Returns:
     """Where mail about one message comes back to: `<door>+<ticket>@<domain>` (domain/inbound_addresses.py).
 
-    `takes_replies`: an answer to it is read, so Reply-To leads there.
+    `takes_replies`: an answer to it is read, so Reply-To leads there. `servers`: the ticket of mail servers' reports;
+    empty: there is only the one, and no report is believed.
     """
 
     domain: str
     ticket: str = field(repr=False)
     takes_replies: bool = False
+    servers: str = field(default="", repr=False)
 
     @property
     def mail_from(self) -> str:
         """What stands on the envelope: a bounce names its message (VERP)."""
-        return f"{_BOUNCE}+{self.ticket}@{self.domain}"
+        return f"{_BOUNCE}+{self.servers or self.ticket}@{self.domain}"
 
 
 @dataclass(frozen=True)
@@ -139,13 +141,14 @@ class Form:
         reference: str,
         fields: Mapping[str, str],
         ticket: str = "",
+        servers: str = "",
     ) -> bytes:
-        """One reader's mail. `why` and `stop`: the tokens of its links; `ticket`: where mail comes back, by what name.
+        """One reader's mail. `why` and `stop`: the tokens of its links; `ticket`, `servers`: as `Returns` has them.
 
         Raises InvalidInputError as `compose` does.
         """
         stop_url = self._footer.stop_url + stop
-        returns = Returns(self._mail_in, ticket, takes_replies=True) if self._mail_in else None
+        returns = Returns(self._mail_in, ticket, takes_replies=True, servers=servers) if self._mail_in else None
         if self._skeleton is None:
             envelope = Envelope(self._sender, to, message_id, now, self._topic, stop_url, returns)
             return compose(envelope, fill(self._prepared, fields), self._signed_by(why, stop, reference))
@@ -239,8 +242,9 @@ def ways_back(stop_url: str | None, returns: Returns | None) -> list[bytes]:
     if stop_url is not None:
         fields.append(_unsubscribe(stop_url, returns))
     if stop_url is not None and returns is not None:
-        fields.append(f"CFBL-Address: {_REPORT}+{returns.ticket}@{returns.domain}; report=arf".encode())
-        fields.append(f"CFBL-Feedback-ID: {returns.ticket}".encode())
+        servers = returns.servers or returns.ticket
+        fields.append(f"CFBL-Address: {_REPORT}+{servers}@{returns.domain}; report=arf".encode())
+        fields.append(f"CFBL-Feedback-ID: {servers}".encode())
     return fields
 
 

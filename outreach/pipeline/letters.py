@@ -141,7 +141,8 @@ def _write_campaign(desk: _Campaigns, row: Row[Any]) -> tuple[str, Parcel]:
     press = desk.forms.get(kind)
     if press is None:
         press = desk.forms[kind] = _press(desk, *kind)
-    issue, ticket = desk.ctx.tokens.issue, desk.ctx.inbound.ticket(ref) if press.mail_in else ""
+    issue, inbound = desk.ctx.tokens.issue, desk.ctx.inbound
+    servers = inbound.servers_ticket(ref) if press.mail_in else ""
     data = press.form.write(
         address,
         message_id(ref, press.domain),
@@ -150,9 +151,10 @@ def _write_campaign(desk: _Campaigns, row: Row[Any]) -> tuple[str, Parcel]:
         stop=issue(Purpose.STOP, ref, desk.now),
         reference=_grouped(code),
         fields=reader_fields(desk.keys.facts(contact, fields_box)),
-        ticket=ticket,
+        ticket=inbound.ticket(ref) if press.mail_in else "",
+        servers=servers,
     )
-    mail_from = f"bounce+{ticket}@{press.mail_in}" if ticket else press.sender
+    mail_from = f"bounce+{servers}@{press.mail_in}" if servers else press.sender
     return press.relay, Parcel(identity, mail_from, address, data, desk.decided_at, provider)
 
 
@@ -244,7 +246,8 @@ def _returns(ctx: Context, row: Row[Any]) -> Returns | None:
     mail_in = ctx.settings.mail_in
     if not mail_in:
         return None
-    return Returns(mail_in, ctx.inbound.ticket(row.ref), takes_replies=row.origin == "reply")
+    servers = ctx.inbound.servers_ticket(row.ref)
+    return Returns(mail_in, ctx.inbound.ticket(row.ref), takes_replies=row.origin == "reply", servers=servers)
 
 
 def _contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, str]:

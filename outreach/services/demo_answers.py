@@ -76,10 +76,11 @@ def _reply(ctx: Context, letter: Letter, to: str, words: str) -> _Post:
 def _spam(ctx: Context, letter: Letter, to: str, _words: str) -> _Post:
     """A complaint in ARF (RFC 5965), as RFC 9477 §3.5 has it."""
     told = "Feedback-Type: abuse\nUser-Agent: Outreach-demo-mailbox/1\nVersion: 1\n"
-    mail = _report(ctx, letter, "feedback-report", told)
-    mail["From"], mail["To"] = f"Demo mailbox <complaints@{_PROVIDER}>", to
+    provider = letter.to.rpartition("@")[2]
+    mail = _report(ctx, letter, "feedback-report", told, provider)
+    mail["From"], mail["To"] = f"Demo mailbox <complaints@{provider}>", to
     mail["Subject"] = f"Complaint: {letter.subject}"
-    return _Post(f"complaints@{_PROVIDER}", to, mail)
+    return _Post(f"complaints@{provider}", to, mail)
 
 
 def _bounce(ctx: Context, letter: Letter, to: str, _words: str) -> _Post:
@@ -98,10 +99,10 @@ def _bounce(ctx: Context, letter: Letter, to: str, _words: str) -> _Post:
 _WRITE: dict[str, Callable[[Context, Letter, str, str], _Post]] = {"reply": _reply, "spam": _spam, "bounce": _bounce}
 
 
-def _report(ctx: Context, letter: Letter, kind: str, told: str) -> MIMEMultipart:
+def _report(ctx: Context, letter: Letter, kind: str, told: str, provider: str = _PROVIDER) -> MIMEMultipart:
     """multipart/report (RFC 6522): in words, for machines, and the header of the mail it is about."""
     mail = MIMEMultipart("report", report_type=kind, policy=SMTP)
-    mail["Authentication-Results"] = _vouched(ctx, _PROVIDER)
+    mail["Authentication-Results"] = _vouched(ctx, provider)
     mail["Message-ID"] = make_msgid(domain=_PROVIDER)
     mail.attach(MIMEText("A report about a mail, sent by hand from the demo mailbox.\n", policy=SMTP))
     machine = MIMEBase("message", kind, policy=SMTP)

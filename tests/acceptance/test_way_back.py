@@ -120,5 +120,5 @@ def test_bounces_delays_refusals_and_a_complaint_come_back_and_change_what_we_do
 
 def signed(octets: bytes) -> bytes:
     """As the readers' provider signs it."""
-    octets = octets.replace(b"fbl@example.net", f"fbl@{READERS}".encode(), 1)
+    octets = octets.replace(b"fbl@example.org", f"fbl@{READERS}".encode(), 1)
     return bytes(dkim.sign(octets, b"s1", READERS.encode(), KEY)) + octets

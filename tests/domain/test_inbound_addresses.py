@@ -5,7 +5,7 @@ import secrets
 import pytest
 
 from outreach.domain.errors import SettingsError
-from outreach.domain.inbound_addresses import Door, InboundAddresses
+from outreach.domain.inbound_addresses import SERVERS, Door, InboundAddresses
 from outreach.domain.keys import TokenKey
 
 OLD, NEW = TokenKey("old", b"o" * 32), TokenKey("new", b"n" * 32)
@@ -14,11 +14,21 @@ REF = bytes(range(16))
 
 @pytest.mark.parametrize("door", Door)
 def test_an_address_is_read_at_its_door_whatever_its_case(door: Door) -> None:
-    local = f"{door}+{InboundAddresses([NEW]).ticket(REF)}"
+    addresses = InboundAddresses([NEW])
+    local = f"{door}+{addresses.servers_ticket(REF) if door in SERVERS else addresses.ticket(REF)}"
 
     assert len(local) <= 64
     assert InboundAddresses([NEW]).read(local) == (door, REF)
     assert InboundAddresses([NEW]).read(local.upper()) == (door, REF)
+
+
+@pytest.mark.parametrize("door", SERVERS)
+def test_who_holds_peoples_ticket_speaks_for_no_server(door: Door) -> None:
+    addresses = InboundAddresses([OLD, NEW])
+    assert addresses.read(f"{door}+{addresses.ticket(REF)}") == (Door.REPLY, REF)
+    assert addresses.read(f"{door}+{InboundAddresses([OLD]).servers_ticket(REF)}") == (door, REF)
+    for peoples in (Door.REPLY, Door.STOP):
+        assert addresses.read(f"{peoples}+{addresses.servers_ticket(REF)}") is None
 
 
 def test_no_changed_address_is_ours() -> None:

@@ -49,6 +49,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
         ("log_level", SECRET),
         ("database_url", f"mysql://outreach:{SECRET}@127.0.0.1/outreach"),
         ("former_hosts", SECRET),
+        ("feedback_domains", f'["{SECRET}"]'),
         ("http_limit", SECRET),
         ("sign_in_limit", f"10/{SECRET}"),
         ("relays", SECRET),

@@ -1,7 +1,7 @@
 """Delivery status notifications (RFC 3464, 6522, 6533), as real servers write them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from outreach.mail.inbound import fields, notices, verdict
 from outreach.mail.inbound.fields import Fields
@@ -73,7 +73,7 @@ def judge(groups: list[Fields], notice: str, given_back: list[Fields], traces: T
     ours = [one for one in told if written_to.intersection(one.names)]
     mildest = sorted(ours or told, key=lambda one: _MILD_FIRST.index(one.kind))
     if mildest:
-        return mildest[0]
+        return replace(mildest[0], names=tuple(name for one in mildest for name in one.names))
     code = verdict.status("", notice)
     return Told(verdict.of_refusal(code, notice), code, notice, reporting, ())
 

@@ -37,7 +37,7 @@ class Incoming:
     `status`: RFC 3463 code, or empty. `diagnostic`: the reporting server's words on one line, addresses masked.
     `reporting`: its host name, the remote server's where it spoke. `tickets`: local parts of ours found inside, such as
     the failed mail's Return-Path. `message_ids`: Message-IDs it is about, without brackets. `text`: what a person
-    wrote, quotes cut off into `quoted`.
+    wrote, quotes cut off into `quoted`. `recipients`: whom a report on delivery is about, in lower case.
     `date`: its Date in UTC microseconds.
     """
 
@@ -47,6 +47,7 @@ class Incoming:
     reporting: str = ""
     tickets: tuple[str, ...] = ()
     message_ids: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = field(default=(), repr=False)
     subject: str = field(default="", repr=False)
     text: str = field(default="", repr=False)
     quoted: str = field(default="", repr=False)

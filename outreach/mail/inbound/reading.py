@@ -89,6 +89,7 @@ class _Letter:
         *,
         told: delivery.Told | feedback.Told | None = None,
         traces: Traces | None = None,
+        recipients: tuple[str, ...] = (),
         is_automatic: bool = True,
         shows: bool = False,
     ) -> Incoming:
@@ -104,6 +105,7 @@ class _Letter:
             reporting=told.reporting if told else "",
             tickets=tuple(traces.tickets),
             message_ids=tuple(traces.message_ids),
+            recipients=recipients,
             subject=self.subject,
             text=own,
             quoted=quoted,
@@ -127,7 +129,7 @@ def _report(letter: _Letter) -> Incoming | None:
     if groups and not _passed_on(letter):
         traces.of_answer(letter.header)
         told = delivery.judge(groups, notices.split(letter.words)[0], delivery.originals(letter.mail), traces)
-        return letter.is_a(told.kind, told=told, traces=traces)
+        return letter.is_a(told.kind, told=told, traces=traces, recipients=told.names)
     if automatic.is_receipt(letter.mail):
         return letter.is_a(Kind.AUTO_REPLY, traces=traces)
     return None
@@ -150,13 +152,15 @@ def _own_words(letter: _Letter) -> Incoming | None:
         return None
     traces = Traces()
     groups = delivery.find_in_text(letter.words)
+    recipients: tuple[str, ...] = ()
     if any("action" in one or "status" in one for one in groups):
         told = delivery.judge(groups, notice, given_back, traces)
+        recipients = told.names
     for header in given_back:
         traces.of_original(header)
     traces.of_text(copy or letter.words)
     traces.of_answer(letter.header)
-    return letter.is_a(told.kind, told=told, traces=traces)
+    return letter.is_a(told.kind, told=told, traces=traces, recipients=recipients)
 
 
 def _written(letter: _Letter) -> Incoming:

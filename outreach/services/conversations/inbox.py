@@ -77,7 +77,8 @@ class FileView:
 @dataclass(frozen=True, kw_only=True)
 class PostView:
     """One thing said or noted. `author`: a colleague's name, or ""; a note of nobody's: the person stopped the mails of
-    this conversation; `mail`: what became of an answer's mail."""
+    this conversation; `mail`: what became of an answer's mail; `is_unproved`: it bears their address, and nobody
+    vouches that it is theirs."""
 
     kind: str
     at: int
@@ -87,6 +88,7 @@ class PostView:
     quoted: str
     is_cut: bool
     is_foreign: bool
+    is_unproved: bool
     mail: str
     files: tuple[FileView, ...]
 
@@ -292,6 +294,7 @@ def _post(
         author=staff[post.staff].name if post.staff is not None else "",
         is_cut=bool(words.get("cut")),
         is_foreign=bool(post.is_foreign),
+        is_unproved=bool(words.get("unproved")),
         mail=post.mail_state or "",
         files=tuple(files),
         **shown,

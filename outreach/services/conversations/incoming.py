@@ -25,8 +25,10 @@ def take_reply(
     person: Person,
     incoming: Incoming,
     mail: int,
+    is_vouched: bool = False,
 ) -> bytes:
-    """Keep what somebody wrote in reply to the mail `message` (ref); `mail`: the row that came in.
+    """Keep what somebody wrote in reply to the mail `message` (ref); `mail`: the row that came in; `is_vouched`:
+    whether anybody vouches for its From.
 
     Returns the conversation's ref; b"" when nothing was kept: an automatic answer opens and reopens nothing (RFC 3834),
     and of an erased person nothing is held. A reply to our answer goes on with its conversation, and a second one to
@@ -53,6 +55,7 @@ def take_reply(
         "cut": "yes" if len(incoming.text) > LONGEST_KEPT else "",
     }
     is_foreign = _is_foreign(conn, ctx, row.contact, incoming.from_address)
+    words["unproved"] = "" if is_foreign or is_vouched else "yes"
     post = posting.take(conn, ctx, now, row, words, inbound=mail, is_foreign=int(is_foreign))
     posting.keep_files(conn, ctx, row.contact, post.id, incoming.attachments)
     kind = "conversation.opened" if is_new else "conversation.continued"

@@ -7,6 +7,7 @@ mailbox.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -19,6 +20,9 @@ from outreach.store import consents, suppressions
 from outreach.store import inbound as store
 from outreach.store.audit import Entry, record
 from outreach.store.inbound import Report, Told
+
+UNPROVED = "unproved-bounce"
+"""Kind of a report that did not come as a mail server's does: it is kept, and changes nothing."""
 
 _DAY = 86_400_000_000
 _MAILBOX_FULL = ".2.2"
@@ -36,6 +40,11 @@ def told_by_relay(message: int, reason: str | None, code: int | None, enhanced: 
     if kind is Kind.BLOCKED and enhanced.endswith(_MAILBOX_FULL):
         kind = Kind.SOFT_BOUNCE
     return Told(message=message, kind=kind, status=enhanced, words=reply, by_mail=False)
+
+
+def note_unproved(conn: Connection, now: int, told: Told) -> None:
+    """Keep what anybody may have written in a mail server's name, for an officer to see."""
+    take_reports(conn, now, [replace(told, kind=UNPROVED, did="unproved")])
 
 
 def take_reports(conn: Connection, now: int, told: Sequence[Told]) -> list[Report]:

@@ -2,7 +2,8 @@
 answered yet, and nothing is sent to them any more.
 
 Reports come in ARF (RFC 5965), to the address a mail of ours names (CFBL, RFC 9477 §3.5) or by a feedback loop.
-Whoever sends one must have proved which domain they are; the ticket says which of our mails it is about.
+Whoever sends one must have proved which domain they are, and that must be one that speaks for the reader's provider;
+the ticket says which of our mails it is about.
 """
 
 from dataclasses import replace
@@ -21,7 +22,7 @@ from outreach.store.audit import Entry, record
 from outreach.store.inbound import Report, Told
 
 UNPROVED = "unproved-complaint"
-"""Kind of a report nobody vouched for: it is kept, and changes nothing."""
+"""Kind of a report nobody vouched for who may: it is kept, and changes nothing."""
 
 
 def complain(conn: Connection, ctx: Context, now: int, told: Told, domains: str) -> None:
@@ -40,7 +41,7 @@ def complain(conn: Connection, ctx: Context, now: int, told: Told, domains: str)
 
 
 def note_unproved(conn: Connection, now: int, told: Told) -> None:
-    """Keep a complaint without a valid signature of whoever sent it, for an officer to see."""
+    """Keep a complaint without a valid signature of the reader's provider, for an officer to see."""
     for report in store.add_reports(conn, now, [replace(told, kind=UNPROVED, did="unproved")]):
         record(conn, now, entry_of(report, "unproved"))
 

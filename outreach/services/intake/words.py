@@ -1,7 +1,7 @@
 """What a report is called and what followed from it, as staff read it."""
 
 from outreach.mail.inbound.incoming import Kind
-from outreach.services.intake.complaints import UNPROVED
+from outreach.services.intake import bounces, complaints
 
 KINDS = {
     Kind.HARD_BOUNCE.value: "There is no such mailbox",
@@ -16,7 +16,8 @@ KINDS = {
     Kind.CHALLENGE.value: "A question whether we are human; it is never answered",
     Kind.REPLY.value: "A reply",
     Kind.UNREADABLE.value: "A mail that could not be read",
-    UNPROVED: "Said to be reported as spam, but nobody vouched for the report",
+    complaints.UNPROVED: "Said to be reported as spam, but their mail provider did not vouch for the report",
+    bounces.UNPROVED: "Said to have come back, but not in the way a mail server tells it: anybody may have written it",
 }
 
 DID = {
@@ -24,7 +25,7 @@ DID = {
     "barred": "the address was barred",
     "rested": "campaigns leave the address in peace",
     "withdrew": "consents were withdrawn",
-    "unproved": "nothing: it carried no valid signature of its sender",
+    "unproved": "nothing: it may be forged",
     "conversation": "it is in a conversation",
 }
 

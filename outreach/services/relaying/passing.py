@@ -10,11 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from outreach.domain import addresses
 from outreach.domain.actors import ENGINE
-from outreach.domain.errors import InvalidInputError
 from outreach.mail import cleaning
-from outreach.mail.authentication import Authenticated
 from outreach.mail.inbound import automatic, fields
 from outreach.mail.inbound.fields import Fields
 from outreach.mail.peer import Peer
@@ -23,7 +20,7 @@ from outreach.mail.resolver import Resolver
 from outreach.services.context import Context
 from outreach.services.relaying import held, words
 from outreach.services.relaying.letting import let_through
-from outreach.services.vouching import authenticate
+from outreach.services.vouching import authenticate, is_from
 from outreach.store import consents
 from outreach.store import relaying as store
 from outreach.store.audit import Entry, record
@@ -108,7 +105,7 @@ def at_the_data(
     found = authenticate(ctx, octets, peer, resolver)
     if found.is_unsure:
         return _UNSURE
-    return None if exact is not None and _is_from(found, exact, peer) else _UNPROVED
+    return None if exact is not None and is_from(found, exact, peer) else _UNPROVED
 
 
 def pass_on(conn: Connection, ctx: Context, now: int, *, local_part: str, octets: bytes, peer: Peer) -> None:
@@ -172,23 +169,6 @@ def _is_full(conn: Connection, now: int, row: store.AddressRow) -> bool:
 def _went_round(header: Fields, mail_in: str) -> bool:
     marks = {value.strip().lower() for value in header.all(LOOP_MARK.lower())}
     return mail_in in marks or len(header.all("received")) > MOST_HOPS
-
-
-def _is_from(found: Authenticated, exact: str, peer: Peer) -> bool:
-    """Whether the mail is of this person, any spelling of their mailbox. SPF speaks for a domain, so by that alone the
-    envelope must name them as well.
-    """
-    mailbox = _mailbox(exact)
-    if not mailbox or _mailbox(found.from_address) != mailbox:
-        return False
-    return "dkim" in found.by or ("spf" in found.by and _mailbox(peer.mail_from) == mailbox)
-
-
-def _mailbox(address: str) -> str:
-    try:
-        return addresses.parse(address).mailbox
-    except InvalidInputError:
-        return ""
 
 
 def _known(conn: Connection, keys: ContactKeys, row: store.AddressRow, header: Fields, peer: Peer) -> set[str]:

@@ -23,6 +23,11 @@ def test_a_report_names_the_mail_by_ticket_and_message_id_and_says_who_spoke() -
     assert told.text == ""
 
 
+def test_a_report_says_whom_it_is_about() -> None:
+    assert read(octets("postfix-unknown-failed"), door="bounce", now=NOW).recipients[0] == "unknown@mx.example.test"
+    assert read(octets("reply-gmail"), door="bounce", now=NOW).recipients == ()
+
+
 def test_an_envelope_identifier_alone_names_the_mail() -> None:
     assert read(octets("dsn-only-envelope-id"), door="bounce", now=NOW).message_ids[0] == "march.1@mail.example.org"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from outreach.domain.inbound_addresses import Door
+from outreach.domain.inbound_addresses import SERVERS, Door
 from outreach.mail.peer import Peer
 from outreach.services.intake.accept import Known, Refusal, may_accept, take_in
 from outreach.services.intake.process import process_mails
@@ -23,6 +23,7 @@ from outreach.store.tally import add as add_to_tally
 from tests.factories import World
 
 PEER = Peer("192.0.2.7", "mx.example.net", "bob@example.org")
+SERVER = Peer("192.0.2.7", "mx.example.net", "")
 
 
 class NoNames:
@@ -72,10 +73,12 @@ class Sent:
         self.ctx.settings.clock_file.write_text(str(before + days * 86_400))
 
     def address(self, ref: bytes, door: Door = Door.BOUNCE) -> str:
-        return f"{door}+{self.ctx.inbound.ticket(ref)}"
+        inbound = self.ctx.inbound
+        return f"{door}+{inbound.servers_ticket(ref) if door in SERVERS else inbound.ticket(ref)}"
 
-    def arrive(self, local_part: str, octets: bytes, peer: Peer = PEER) -> Refusal | None:
-        """Bring a mail in, as the listener does, and let the engine act on it."""
+    def arrive(self, local_part: str, octets: bytes, peer: Peer | None = None) -> Refusal | None:
+        """Bring a mail in, as the listener does, and let the engine act on it. `peer`: a server's where one reports."""
+        peer = peer or (SERVER if local_part.startswith(Door.BOUNCE) else PEER)
         known = may_accept(self.ctx, local_part)
         assert isinstance(known, Known), known
         refused = take_in(self.ctx, known, octets, peer)
@@ -131,8 +134,8 @@ class Sent:
             conn.execute(update(message).where(message.c.ref == ref).values(values))
 
 
-def report_of(status: str, action: str = "failed") -> bytes:
-    """A delivery report (RFC 3464) as a mail server writes it; each is another mail."""
+def report_of(status: str, action: str = "failed", recipient: str = "somebody") -> bytes:
+    """A delivery report (RFC 3464) as a mail server writes it; each is another mail. `recipient`: whom it names."""
     code = "550" if status[0] == "5" else "451"
     return f"""From: Mail Delivery System <MAILER-DAEMON@mx.example.net>\r
 To: bounce@in.localhost\r
@@ -151,7 +154,7 @@ Content-Type: message/delivery-status\r
 \r
 Reporting-MTA: dns; mx.example.net\r
 \r
-Final-Recipient: rfc822; somebody@example.org\r
+Final-Recipient: rfc822; {recipient}\r
 Action: {action}\r
 Status: {status}\r
 Diagnostic-Code: smtp; {code} {status} said the server about somebody@example.org\r
@@ -159,10 +162,10 @@ Diagnostic-Code: smtp; {code} {status} said the server about somebody@example.or
 """.encode()
 
 
-def complaint_of(ref: bytes, vouched: str = "") -> bytes:
-    """A complaint in ARF (RFC 5965). `vouched`: the server whose Authentication-Results say that it was signed."""
-    results = f"Authentication-Results: {vouched}; dkim=pass header.d=example.net\r\n" if vouched else ""
-    return f"""{results}From: Complaints <fbl@example.net>\r
+def complaint_of(ref: bytes, vouched: str = "", domain: str = "example.org") -> bytes:
+    """A complaint in ARF (RFC 5965). `vouched`: the server whose Authentication-Results say that `domain` signed it."""
+    results = f"Authentication-Results: {vouched}; dkim=pass header.d={domain}\r\n" if vouched else ""
+    return f"""{results}From: Complaints <fbl@{domain}>\r
 To: report@in.localhost\r
 Subject: FW: Pruning roses\r
 Message-ID: <{secrets.token_hex(8)}@example.net>\r

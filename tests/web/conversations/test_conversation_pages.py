@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
+from outreach.domain.inbound_addresses import Door
 from outreach.domain.policies import Name
 from outreach.services.context import Context
 from outreach.store.schema.campaigns import campaign
@@ -13,6 +14,7 @@ from outreach.store.schema.consents import topic
 from outreach.store.schema.conversations import conversation, conversation_file, public_answer
 from tests.factories import DAY, World
 from tests.services.conversations.writing import ALICE, a_file, mailed, replies, rows, said, writes
+from tests.services.intake.sending import Sent, letter
 from tests.web.conftest import Browser
 
 HOSTILE = "<b>bold</b> https://evil.example/x write to bob@example.net <script>alert(1)</script>"
@@ -59,6 +61,18 @@ def test_from_the_start_page_through_the_inbox_to_an_answer_and_its_end(robin: B
     assert robin.submit(f"{path}/close").location == path
     assert "None here" in robin.page("/conversations")
     assert f'action="{path}/open"' in robin.page("/conversations?which=closed")
+
+
+def test_a_reply_in_their_name_that_nobody_vouches_for_says_so(world: World, robin: Browser) -> None:
+    sent = Sent(world)
+    ref = sent.message(sent.reader(address="bob@example.org"))
+    sent.arrive(sent.address(ref, Door.REPLY), letter("Re: roses", "Please send my invoice again"))
+    (one,) = rows(world.ctx, conversation.c.ref)
+    robin.submit(f"/conversations/{one.ref.hex()}/open")
+    page = robin.page(f"/conversations/{one.ref.hex()}")
+    assert "Please send my invoice again" in page
+    assert "nobody vouches that it is theirs" in page
+    assert "another address than the one we hold" not in page
 
 
 def test_what_people_write_is_text_and_their_files_are_octets(ctx: Context, robin: Browser, path: str) -> None:
