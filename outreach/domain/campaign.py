@@ -264,12 +264,14 @@ class Figures:
 def for_marketers(counts: dict[str, int], *, asked: frozenset[str], own: frozenset[str] = frozenset()) -> Figures:
     """What promise 9 lets a marketer see of why people were not mailed.
 
-    The reasons in `asked` read as one, "asked not to". A count under 5 reads "fewer than 5", nought included where
-    the person chose it (`asked`, `own`): such a row is always there, so neither its coming nor its going tells of
-    anyone. The total adds up only what is shown exactly; subtracting it yields nothing that was hidden.
+    The reasons in `asked`, where it names any, read as one, "asked not to". A count under 5 reads "fewer than 5",
+    nought included where the person chose it (`asked`, `own`): such a row is always there, so neither its coming nor
+    its going tells of anyone. The total adds up only what is shown exactly; subtracting it yields nothing that was
+    hidden.
     """
     merged = {reason: count for reason, count in counts.items() if reason not in asked and count}
-    merged[ASKED_NOT_TO] = sum(count for reason, count in counts.items() if reason in asked)
+    if asked:
+        merged[ASKED_NOT_TO] = sum(count for reason, count in counts.items() if reason in asked)
     for reason in own:
         merged.setdefault(reason, 0)
     rows = tuple(

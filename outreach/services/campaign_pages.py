@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from outreach.domain.actors import Actor, Role
-from outreach.domain.campaign import Event, Figures, Kind, Segment, State, for_marketers, may
+from outreach.domain.campaign import FEW, Event, Figures, Kind, Segment, State, for_marketers, may
 from outreach.domain.eligibility import ASKED_NOT_TO, GATES, Reason
 from outreach.domain.errors import NotFoundError
 from outreach.services.campaign_content import the_campaign
@@ -110,7 +110,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Not:
-    """Who is not mailed, as far as a marketer may know. `at_least`: small counts are left out of `total`."""
+    """Who is not mailed, or later, as far as a marketer may know. `at_least`: small counts are left out of `total`."""
 
     rows: tuple[Count, ...]
     total: int
@@ -119,16 +119,13 @@ class Not:
 
 @dataclass(frozen=True)
 class Check:
-    """The dry run. `later`: (words, people)."""
+    """The dry run. `now`: None reads "fewer than 5"; `reaches`: anybody, now or later."""
 
-    now: int
-    later: tuple[tuple[str, int], ...]
+    now: int | None
+    later: Not
     withheld: Not
+    reaches: bool
     opens: str
-
-    @property
-    def reaches(self) -> int:
-        return self.now + sum(count for _words, count in self.later)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +238,10 @@ def see_check(ctx: Context, actor: Actor, ref: bytes) -> Check:
     with ctx.db.reading() as conn:
         campaign_id = the_campaign(conn, ref).id
     forecast = dry_run(ctx, campaign_id)
-    return Check(forecast.now, _later(forecast.later), _withheld(forecast.withheld), forecast.opens)
+    now = forecast.now if forecast.now >= FEW else None
+    later = for_marketers(dict(_later(forecast.later)), asked=frozenset(), own=_OWN_WAITS)
+    waits = Not(tuple(Count(row.reason, row.exactly) for row in later.rows), later.total, later.at_least)
+    return Check(now, waits, _withheld(forecast.withheld), bool(forecast.reaches), forecast.opens)
 
 
 def see_progress(ctx: Context, actor: Actor, ref: bytes) -> ProgressView:
@@ -273,6 +273,9 @@ def see_progress(ctx: Context, actor: Actor, ref: bytes) -> ProgressView:
 def later_words(reason: str) -> str:
     """Why a mail waits. Every limit reads as one: which it was would tell of a limit somebody set for themselves."""
     return "Their limit to open" if reason in GATES else reason_words(reason)
+
+
+_OWN_WAITS = frozenset(later_words(reason) for reason in (Reason.CAP_OWN.value, "quiet"))
 
 
 def _later(counts: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, select
+from sqlalchemy import event, insert, select, update
 
 from outreach.domain.actors import Actor, Role
 from outreach.domain.errors import InvalidInputError, NotAllowedError, NotFoundError
@@ -18,6 +18,7 @@ from outreach.store import leaving
 from outreach.store.contacts import Person
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import topic
+from outreach.store.schema.people import contact
 from tests.counting import count_anew
 from tests.factories import World
 
@@ -123,6 +124,33 @@ def test_progress_counts_each_person_once(ctx: Context, world: World, alice: Act
     assert shown.later == (("Their limit to open", 2), ("Morning where they are", 1))
     assert shown.percent == 100 * 4 // 9
     assert shown.is_live
+
+
+def test_the_dry_run_tells_small_numbers_as_few(ctx: Context, world: World, alice: Actor) -> None:
+    topic_id, text_id = world.topic()
+    ref = ref_of(ctx, world.campaign(topic_id, state="draft"))
+    awake: dict[str, Any] = {"timezone": "UTC"}
+    asleep: dict[str, Any] = {"quiet_from": 0, "quiet_to": 1_439, "timezone": "UTC"}
+
+    def agree(times: dict[str, Any]) -> None:
+        person = world.person()
+        world.grant(person, topic_id, text_id)
+        with ctx.db.transaction() as conn:
+            conn.execute(update(contact).where(contact.c.id == person.id).values(**times))
+
+    def seen() -> tuple[bool, int | None, dict[str, int | None], int, bool]:
+        found = campaign_pages.see_check(ctx, alice, ref)
+        later = {row.words: row.exactly for row in found.later.rows}
+        return found.reaches, found.now, later, found.later.total, found.later.at_least
+
+    few = {"Their limit to open": None, "Morning where they are": None}
+    assert seen() == (False, None, few, 0, True)
+    for times in (awake, asleep):
+        agree(times)
+    assert seen() == (True, None, few, 0, True)
+    for times in [awake] * 4 + [asleep] * 5:
+        agree(times)
+    assert seen() == (True, 5, {**few, "Morning where they are": 6}, 6, True)
 
 
 def test_reasons_merge_and_small_counts_stay_small(ctx: Context, world: World, alice: Actor) -> None:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from outreach.domain.campaign import Segment, day_begins
+from outreach.domain.campaign import FEW, Segment, day_begins
 from outreach.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
 from outreach.services import campaign_content, campaign_pages, campaigns
 from outreach.services.campaign_pages import CampaignView
@@ -223,7 +223,7 @@ def schedule_now(campaign: bytes) -> ResponseReturnValue:
             form.fail(error)
         else:
             reached = done.now + done.later
-            people = f"{reached} {'person' if reached == 1 else 'people'} as things stand"
+            people = f"{reached if reached >= FEW else f'fewer than {FEW}'} people as things stand"
             if done.waits is None:
                 flash(f"Scheduled. It reaches {people}.", "ok")
             else:

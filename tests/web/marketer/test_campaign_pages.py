@@ -53,7 +53,7 @@ def test_the_way_from_an_empty_list_to_a_scheduled_campaign(ctx: Context, alice:
     assert "Go on to the schedule" in alice.page(f"{path}/check")
     assert alice.submit(f"{path}/schedule", NOW).location == path
     page = alice.page(path)
-    assert "It reaches 1 person" in page
+    assert "It reaches fewer than 5 people" in page
     assert "Take back to a draft" in page
     assert alice.submit(f"{path}/pause").location == path
     assert "Resume the schedule" in alice.page(path)
