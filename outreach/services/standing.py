@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Select, select, text
 
 from outreach.domain.consent import State
 from outreach.domain.invitation import Answer
 from outreach.services.public_text import House, read_house
 from outreach.store import address_moves, consents, invitees
+from outreach.store.bulk import prepared
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.campaigns import content as contents
 from outreach.store.schema.consents import confirmation
@@ -77,6 +79,11 @@ _MAIL = (
 )
 
 
+@prepared
+def _mails(conn: Connection) -> Select[Any]:
+    return _MAIL.where(text(among_keys(conn, "message.ref", length=16)))
+
+
 def find_mail(conn: Connection, ref: bytes) -> Mail | None:
     """The mail of a link's ref; a test mail stands for its campaign's topic."""
     return find_mails(conn, [ref]).get(ref)
@@ -84,8 +91,7 @@ def find_mail(conn: Connection, ref: bytes) -> Mail | None:
 
 def find_mails(conn: Connection, refs: Collection[bytes]) -> dict[bytes, Mail]:
     """The mails of several links, by ref."""
-    query = _MAIL.where(text(among_keys(conn, "message.ref", length=16)))
-    rows = conn.execute(query, {"keys": bound_keys(set(refs))}).all()
+    rows = conn.execute(_mails(conn), {"keys": bound_keys(set(refs))}).all()
     people = address_moves.trails(conn, {row.contact for row in rows})
     return {
         bytes(row.ref): Mail(

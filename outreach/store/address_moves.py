@@ -4,10 +4,10 @@ import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, insert, or_, select, text, update
 
 from outreach.domain.message import RESERVING
-from outreach.store.bulk import among, bound
+from outreach.store.bulk import among, bound, prepared
 from outreach.store.schema.campaigns import campaign, message
 from outreach.store.schema.consents import confirmation
 from outreach.store.schema.people import contact
@@ -79,11 +79,9 @@ def trail(conn: Connection, contact_id: int) -> list[int]:
 def trails(conn: Connection, contacts: Collection[int]) -> dict[int, list[int]]:
     """The same of several people, in as many statements as the longest trail has steps."""
     found = {one: [one] for one in contacts}
-    query = select(address_move.c.contact, address_move.c.target).where(address_move.c.outcome == "moved")
-    query = query.where(text(among(conn, "address_move.contact"))).order_by(address_move.c.id)
     ends = set(found)
     while ends:
-        following = {row.contact: row.target for row in conn.execute(query, {"ids": bound(conn, ends)})}
+        following = {row.contact: row.target for row in conn.execute(_moved(conn), {"ids": bound(conn, ends)})}
         ends = set()
         for steps in found.values():
             step = following.get(steps[-1])
@@ -91,6 +89,12 @@ def trails(conn: Connection, contacts: Collection[int]) -> dict[int, list[int]]:
                 steps.append(step)
                 ends.add(step)
     return found
+
+
+@prepared
+def _moved(conn: Connection) -> Select[tuple[int, int]]:
+    query = select(address_move.c.contact, address_move.c.target).where(address_move.c.outcome == "moved")
+    return query.where(text(among(conn, "address_move.contact"))).order_by(address_move.c.id)
 
 
 def is_in_the_way(conn: Connection, contact_id: int, topics: Collection[int]) -> bool:

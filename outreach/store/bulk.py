@@ -1,10 +1,12 @@
 """Many rows in few statements: COPY on PostgreSQL, the driver's executemany on SQLite; lists of ids as one value."""
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, Table, insert, text
+
+Statement = TypeVar("Statement")
 
 _FEW = 12
 """Below this many rows a plain INSERT is quicker than COPY's own round trips."""
@@ -49,6 +51,19 @@ def among(conn: Connection, column: str, name: str = "ids") -> str:
     if conn.dialect.name == "postgresql":
         return f"{column} = ANY(CAST(:{name} AS BIGINT[]))"
     return f"{column} IN (SELECT value FROM json_each(:{name}))"
+
+
+def prepared(make: Callable[[Connection], Statement]) -> Callable[[Connection], Statement]:
+    """A statement that differs by database alone, made once for each: making one takes longer than running it."""
+    made: dict[str, Statement] = {}
+
+    def statement(conn: Connection) -> Statement:
+        name = conn.dialect.name
+        if name not in made:
+            made[name] = make(conn)
+        return made[name]
+
+    return statement
 
 
 def bound(conn: Connection, ids: Iterable[int]) -> str:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Pool, bindparam, func, select, text, update
+from sqlalchemy import Connection, Pool, Select, bindparam, func, select, text, update
 from sqlalchemy.engine import Row
 
 from outreach.domain.consent import GIVING
 from outreach.domain.policies import Name, Value, caps_of
 from outreach.store import policies
-from outreach.store.bulk import among, bound, insert_rows
+from outreach.store.bulk import among, bound, insert_rows, prepared
 from outreach.store.database import is_looking
 from outreach.store.schema.consents import consent, consent_event, consent_text, topic
 from outreach.store.schema.people import contact, mailbox
@@ -36,23 +36,48 @@ def lock_contacts(conn: Connection, contacts: Iterable[int]) -> dict[int, bytes]
 
     Whoever changes a consent and whoever decides about a mail to the same person thus take turns.
     """
+    return {row.id: row.ref for row in conn.execute(_locked(conn), {"ids": bound(conn, set(contacts))})}
+
+
+@prepared
+def _locked(conn: Connection) -> Select[tuple[int, bytes]]:
     query = select(contact.c.id, contact.c.ref).where(text(among(conn, "contact.id")))
-    rows = conn.execute(
-        query.order_by(contact.c.id).with_for_update(key_share=True), {"ids": bound(conn, set(contacts))}
-    )
-    return {row.id: row.ref for row in rows}
+    return query.order_by(contact.c.id).with_for_update(key_share=True)
 
 
 def spellings(conn: Connection, contacts: Collection[int]) -> list[int]:
     """All who share a mailbox with any of these, themselves among them."""
-    of_them = select(contact.c.mailbox).where(text(among(conn, "contact.id")))
-    query = select(contact.c.id).where(contact.c.mailbox.in_(of_them))
-    return list(conn.execute(query, {"ids": bound(conn, contacts)}).scalars())
+    return list(conn.execute(_spellings(conn), {"ids": bound(conn, contacts)}).scalars())
+
+
+@prepared
+def _spellings(conn: Connection) -> Select[Any]:
+    named = contact.alias("named")
+    of_them = select(named.c.mailbox).where(text(among(conn, "named.id")))
+    return select(contact.c.id).where(contact.c.mailbox.in_(of_them))
 
 
 def held(conn: Connection, contacts: Collection[int], topics: Collection[int] | None = None) -> list[Held]:
     """The consent rows of these contacts, of all topics or of the given ones."""
-    query = select(
+    query = _held(conn) if topics is None else _held(conn).where(consent.c.topic.in_(list(topics)))
+    return [
+        Held(
+            contact=row.contact,
+            topic=row.topic,
+            state=row.state,
+            since=row.since,
+            text=row.text,
+            paused_until=row.paused_until,
+            own=None if row.own_n is None else (row.own_n, row.own_window),
+            soft_from=row.soft_from,
+        )
+        for row in conn.execute(query, {"ids": bound(conn, contacts)})
+    ]
+
+
+@prepared
+def _held(conn: Connection) -> Select[Any]:
+    columns = (
         consent.c.contact,
         consent.c.topic,
         consent.c.state,
@@ -62,13 +87,9 @@ def held(conn: Connection, contacts: Collection[int], topics: Collection[int] | 
         consent.c.own_n,
         consent.c.own_window,
         consent.c.soft_from,
-    ).where(text(among(conn, "consent.contact")))
-    if topics is not None:
-        query = query.where(consent.c.topic.in_(list(topics)))
-    return [
-        Held(*row[:6], None if row.own_n is None else (row.own_n, row.own_window), row.soft_from)
-        for row in conn.execute(query.order_by(consent.c.contact, consent.c.topic), {"ids": bound(conn, contacts)})
-    ]
+    )
+    query = select(*columns).where(text(among(conn, "consent.contact")))
+    return query.order_by(consent.c.contact, consent.c.topic)
 
 
 def write(conn: Connection, fresh: Sequence[Mapping[str, Any]], changed: Sequence[Mapping[str, Any]]) -> None:

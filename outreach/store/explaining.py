@@ -23,6 +23,7 @@ from sqlalchemy.engine import Row
 from outreach.domain.audit import entry_bytes
 from outreach.domain.consent import GIVING
 from outreach.store.audit_log import ENTRY_COLUMNS
+from outreach.store.bulk import prepared
 from outreach.store.schema.audit import audit_entry, audit_leaf
 from outreach.store.schema.campaigns import campaign, content, message
 from outreach.store.schema.consents import confirmation, consent, consent_event, consent_text, topic
@@ -39,10 +40,7 @@ _ENTRY = "entry_"  # before the names of ENTRY_COLUMNS
 
 def facts(conn: Connection, refs: Collection[bytes]) -> dict[bytes, Row[Any]]:
     """What is held about these mails, by ref; those of which nothing is held any more are left out."""
-    dialect = conn.dialect.name
-    if dialect not in _QUERIES:
-        _QUERIES[dialect] = _query(among_keys(conn, "message.ref", length=16))
-    return {bytes(row.ref): row for row in conn.execute(_QUERIES[dialect], {"keys": bound_keys(set(refs))})}
+    return {bytes(row.ref): row for row in conn.execute(_query(conn), {"keys": bound_keys(set(refs))})}
 
 
 def entry_of(row: Row[Any]) -> bytes | None:
@@ -52,8 +50,6 @@ def entry_of(row: Row[Any]) -> bytes | None:
         return None
     return entry_bytes(**{column.name: values[_ENTRY + column.name] for column in ENTRY_COLUMNS})
 
-
-_QUERIES: dict[str, Select[Any]] = {}
 
 _tested = campaign.alias("tested")
 _earlier = message.alias("earlier")
@@ -78,7 +74,8 @@ def _nth(window: ColumnElement[int]) -> ScalarSelect[int]:
     return query.correlate(message, consent, consent_text).scalar_subquery()
 
 
-def _query(of_refs: str) -> Select[Any]:
+@prepared
+def _query(conn: Connection) -> Select[Any]:
     agreed = _newest(
         _event.c.id,
         _event.c.contact == message.c.contact,
@@ -147,7 +144,7 @@ def _query(of_refs: str) -> Select[Any]:
         .outerjoin(approval, approval.c.id == asked)
         .outerjoin(audit_entry, audit_entry.c.id == entry)
         .outerjoin(audit_leaf, audit_leaf.c.entry == audit_entry.c.id)
-        .where(text(of_refs))
+        .where(text(among_keys(conn, "message.ref", length=16)))
     )
 
 

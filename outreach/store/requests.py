@@ -4,11 +4,24 @@ import secrets
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, insert, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import Row
 
 from outreach.store import observations
-from outreach.store.bulk import among, bound
+from outreach.store.bulk import among, bound, prepared
 from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation, confirmation_topic, mail_budget, request, topic
 from outreach.store.schema.observations import observation
@@ -111,27 +124,44 @@ def change_confirmation(conn: Connection, confirmation_id: int, **values: Any) -
 
 def close(conn: Connection, now: int, confirmations: Collection[int], answer: str) -> None:
     """Keep the answer to these questions."""
-    query = update(confirmation).where(text(among(conn, "confirmation.id"))).values(answered=now, answer=answer)
-    conn.execute(query, {"ids": bound(conn, confirmations)})
+    conn.execute(_close(conn), {"ids": bound(conn, confirmations), "at": now, "said": answer})
+
+
+@prepared
+def _close(conn: Connection) -> Update:
+    query = update(confirmation).where(text(among(conn, "confirmation.id")))
+    return query.values(answered=bindparam("at"), answer=bindparam("said"))
 
 
 def lock_owners(conn: Connection, refs: Collection[bytes]) -> dict[int, bytes]:
     """Lock the contacts whom these confirmations ask, in id order as everywhere. Returns their refs by id."""
+    return {row.id: row.ref for row in conn.execute(_owners(conn), {"keys": bound_keys(refs)})}
+
+
+@prepared
+def _owners(conn: Connection) -> Select[tuple[int, bytes]]:
     asked = select(confirmation.c.contact).where(text(among_keys(conn, "confirmation.ref", length=16)))
     query = select(contact.c.id, contact.c.ref).where(contact.c.id.in_(asked)).order_by(contact.c.id)
-    rows = conn.execute(query.with_for_update(key_share=True), {"keys": bound_keys(refs)})
-    return {row.id: row.ref for row in rows}
+    return query.with_for_update(key_share=True)
 
 
 def questions(conn: Connection, now: int, refs: Collection[bytes], *, lock: bool) -> dict[bytes, Row[Any]]:
     """Confirmations by ref, each with what answering it needs: its owner's key, address, zone and the keys they may be
     barred by, the last mail that asked (`mail_ref`, `mail_state`, `mail_counted`), and whether a program touched it.
     """
-    query = _QUESTIONS.where(text(among_keys(conn, "confirmation.ref", length=16)))
-    if lock:
-        query = query.with_for_update(of=confirmation)
+    query = _locked_questions(conn) if lock else _questions(conn)
     rows = conn.execute(query, {"keys": bound_keys(refs), "touched_after": now - observations.KEPT})
     return {bytes(row.ref): row for row in rows}
+
+
+@prepared
+def _questions(conn: Connection) -> Select[Any]:
+    return _QUESTIONS.where(text(among_keys(conn, "confirmation.ref", length=16)))
+
+
+@prepared
+def _locked_questions(conn: Connection) -> Select[Any]:
+    return _questions(conn).with_for_update(of=confirmation)
 
 
 _mail = message.alias("asking")
@@ -172,12 +202,16 @@ _QUESTIONS = (
 def asked_with_topics(conn: Connection, confirmations: Collection[int]) -> dict[int, list[Row[Any]]]:
     """What each of these confirmations asks about, with the ref and slug of each topic."""
     asked: dict[int, list[Row[Any]]] = {}
-    columns = (*confirmation_topic.c, topic.c.ref, topic.c.slug)
-    query = select(*columns).join(topic, topic.c.id == confirmation_topic.c.topic).order_by(topic.c.id)
-    query = query.where(text(among(conn, "confirmation_topic.confirmation")))
-    for row in conn.execute(query, {"ids": bound(conn, confirmations)}):
+    for row in conn.execute(_with_topics(conn), {"ids": bound(conn, confirmations)}):
         asked.setdefault(row.confirmation, []).append(row)
     return asked
+
+
+@prepared
+def _with_topics(conn: Connection) -> Select[Any]:
+    columns = (*confirmation_topic.c, topic.c.ref, topic.c.slug)
+    query = select(*columns).join(topic, topic.c.id == confirmation_topic.c.topic).order_by(topic.c.id)
+    return query.where(text(among(conn, "confirmation_topic.confirmation")))
 
 
 def asked_topics(conn: Connection, confirmation_id: int) -> dict[int, Row[Any]]:
@@ -220,10 +254,14 @@ def mark_granted(conn: Connection, granted: Mapping[int, Collection[int]]) -> No
         for one in topics:
             by_topic.setdefault(one, []).append(confirmation_id)
     for one, confirmations in by_topic.items():
-        query = update(confirmation_topic).where(
-            text(among(conn, "confirmation_topic.confirmation")), confirmation_topic.c.topic == one
-        )
-        conn.execute(query.values(granted=1), {"ids": bound(conn, confirmations)})
+        conn.execute(_grant(conn), {"ids": bound(conn, confirmations), "of_topic": one})
+
+
+@prepared
+def _grant(conn: Connection) -> Update:
+    of_them = text(among(conn, "confirmation_topic.confirmation"))
+    query = update(confirmation_topic).where(of_them, confirmation_topic.c.topic == bindparam("of_topic"))
+    return query.values(granted=1)
 
 
 def _about(confirmation_id: int, contact_id: int) -> tuple[ColumnElement[bool], ...]:

@@ -4,9 +4,10 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Insert, select, text, update
+from sqlalchemy import Connection, Insert, Update, bindparam, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from outreach.store.bulk import prepared
 from outreach.store.schema.people import suppression
 from outreach.store.staging import among_keys, bound_keys
 
@@ -60,17 +61,14 @@ def put_one(conn: Connection, now: int, bar: Bar) -> bytes | None:
 
 def lift_by_owner(conn: Connection, now: int, keys: Collection[bytes]) -> int:
     """End the bars their owner may lift by double opt-in. Returns how many."""
-    done = conn.execute(
-        update(suppression)
-        .where(
-            text(among_keys(conn, "suppression.key")),
-            suppression.c.lifted.is_(None),
-            suppression.c.lift == "owner",
-        )
-        .values(lifted=now),
-        {"keys": bound_keys(keys)},
-    )
-    return done.rowcount
+    return conn.execute(_lift(conn), {"keys": bound_keys(keys), "at": now}).rowcount
+
+
+@prepared
+def _lift(conn: Connection) -> Update:
+    stands = (suppression.c.lifted.is_(None), suppression.c.lift == "owner")
+    query = update(suppression).where(text(among_keys(conn, "suppression.key")), *stands)
+    return query.values(lifted=bindparam("at"))
 
 
 def lift_by_officer(conn: Connection, now: int, ref: bytes) -> bool:

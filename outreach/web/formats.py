@@ -1,10 +1,12 @@
 """How values look on pages: instants in the reader's zone, numbers, frequencies, masked addresses, and the language."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from babel.dates import format_datetime as babel_datetime
 from flask import Flask, current_app, g, request
-from flask_babel import Babel, format_datetime, get_timezone, gettext, ngettext, refresh
+from flask_babel import Babel, get_locale, get_timezone, gettext, ngettext, refresh
 from flask_babel import format_decimal as babel_decimal
 from markupsafe import Markup
 
@@ -36,20 +38,22 @@ def speak(locale: str, zone: str = "") -> None:
 
 def instant(value: int | None) -> Markup:
     """UTC microseconds as <time> in the reader's zone, with UTC on hover."""
-    if value is None:
-        return Markup("–")
-    moment = datetime.fromtimestamp(value / 1_000_000, UTC)
-    shown = format_datetime(moment, "d MMMM y, HH:mm")
-    hover = format_datetime(moment, "y-MM-dd HH:mm", rebase=False) + " UTC"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), hover, shown)
+    return Markup("–") if value is None else _time(value, str(get_locale()), str(get_timezone()), "d MMMM y, HH:mm")
 
 
 def day(value: int | None) -> Markup:
     """UTC microseconds as a date in the reader's zone."""
-    if value is None:
-        return Markup("–")
+    return Markup("–") if value is None else _time(value, str(get_locale()), str(get_timezone()), "d MMMM y")
+
+
+@lru_cache(maxsize=4096)  # one campaign's readers ask for the same few
+def _time(value: int, locale: str, zone: str, pattern: str) -> Markup:
     moment = datetime.fromtimestamp(value / 1_000_000, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), format_datetime(moment, "d MMMM y"))
+    shown = babel_datetime(moment, pattern, tzinfo=ZoneInfo(zone), locale=locale)
+    if "HH" not in pattern:
+        return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), shown)
+    hover = f"{moment:%Y-%m-%d %H:%M} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), hover, shown)
 
 
 def number(value: int) -> str:

@@ -59,6 +59,10 @@ class Pages(Environment):
         locale = get_locale()
         return self.speaking(locale.language if locale else "").get_template(name, parent, globals)
 
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """One dictionary for all templates: Jinja's chain of two is walked anew for each template of a page."""
+        return {**self.globals, **d} if d else self.globals
+
     def speaking(self, language: str) -> "Pages":
         """The same templates in one of our languages, English for any other."""
         spoken: dict[str, Pages] = self.__dict__.setdefault("spoken", {})
