@@ -26,11 +26,12 @@ class TimesForm(OwnForm):
         """Name the choices in the page's language; what stands is chosen until something was typed. `region`: whose
         time zones are offered beside the present one, "Europe" say; else those of its own.
         """
-        usual = gettext("as usual here: none")
+        usual = gettext("as usual here: at present there are none")
         if times.usual[0] != times.usual[1]:
             start, end = (_clock(minutes) for minutes in times.usual)
             usual = gettext("as usual here, from %(start)s until %(end)s", start=start, end=end)
-        self.hours.choices = [("usual", usual), ("own", gettext("my own")), ("none", gettext("none, at any hour"))]
+        none = gettext("none, whatever is usual here")
+        self.hours.choices = [("usual", usual), ("own", gettext("my own")), ("none", none)]
         typed = str(self.timezone.data or "")
         near = region_of(typed if typed in zones() else times.timezone)
         kept = {name for name in (times.timezone, typed) if name in zones()}

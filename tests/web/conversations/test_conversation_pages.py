@@ -92,6 +92,20 @@ def test_what_people_write_is_text_and_their_files_are_octets(ctx: Context, robi
     assert "sandbox" in answer.headers["Content-Security-Policy"]
 
 
+def test_a_reply_without_words_says_whether_anything_came(ctx: Context, world: World, robin: Browser) -> None:
+    garden, _ = world.topic()
+    shown = {
+        "An empty mail.": said(""),
+        "No words, only what came with it.": said("", attachments=(a_file("list.pdf", b"%PDF"),)),
+    }
+    for words, reply in shown.items():
+        alice = world.person()
+        path = f"/conversations/{replies(ctx, alice, mailed(world, alice, garden), reply).hex()}"
+        robin.submit(f"{path}/open")
+        page = robin.page(path)
+        assert [one for one in shown if one in page] == [words]
+
+
 def test_a_file_is_not_read_before_the_conversation_is_opened(ctx: Context, robin: Browser, path: str) -> None:
     (one,) = rows(ctx, conversation_file.c.ref)
     answer = robin.get(f"{path}/files/{one.ref.hex()}")
