@@ -3,6 +3,8 @@
 Who wrote one that could not be handed on is told: it was taken, so nobody else tells them (RFC 5321 §6.1).
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, select
 
 from outreach.domain.actors import ENGINE
@@ -10,6 +12,7 @@ from outreach.services import outbox
 from outreach.services.context import Context
 from outreach.services.invitation_mail import day
 from outreach.services.public_text import read_house
+from outreach.store import consents
 from outreach.store import relaying as store
 from outreach.store.audit import Entry, record
 from outreach.store.contacts import find_by_id
@@ -37,7 +40,7 @@ def let_through(conn: Connection, ctx: Context, now: int, row: store.RelayedRow)
 
 def let_waiting_through(conn: Connection, ctx: Context, now: int, connection_id: int, reader: int) -> int:
     """After a mute was taken back: what waited goes. Returns how many."""
-    settle(conn, ctx, now, connection_id)
+    settle(conn, now, connection_id)
     waiting = store.unfinished(conn, connection_id, states=["waiting"], reader=reader)
     for row in waiting:
         let_through(conn, ctx, now, row)
@@ -46,17 +49,30 @@ def let_waiting_through(conn: Connection, ctx: Context, now: int, connection_id:
 
 def end(conn: Connection, now: int, connection_id: int) -> None:
     """A connection ended: nothing of it goes any more, not even what is on its way; the words are erased."""
-    settle(conn, None, now, connection_id)
+    settle(conn, now, connection_id)
     states = ["held", "waiting", "going"]
     store.finish(conn, [row.id for row in store.unfinished(conn, connection_id, states=states)], "ended")
 
 
-def settle(conn: Connection, ctx: Context | None, now: int, connection_id: int | None = None) -> int:
-    """Take note of what became of mails handed to the pipeline: their words go, but for those muted meanwhile.
+def settle(conn: Connection, now: int, connection_id: int) -> None:
+    """Take note of what became of a connection's mails handed to the pipeline; what failed is left to `settle_all`."""
+    _settle(conn, now, [row for row in store.settled(conn, _SLICE, connection_id) if row.ended != "failed"])
 
-    Who wrote one that failed is told; with no `ctx`, as their connection ends, nobody is. Returns how many.
-    """
-    rows = store.settled(conn, _SLICE, connection_id)
+
+def settle_all(conn: Connection, ctx: Context, now: int) -> int:
+    """The same of all mails; who wrote one that failed is told. Returns how many."""
+    writers = {row.writer for row in store.settled(conn, _SLICE) if row.ended == "failed"}
+    consents.lock_contacts(conn, writers)
+    rows = [row for row in store.settled(conn, _SLICE) if row.ended != "failed" or row.writer in writers]
+    _settle(conn, now, rows)
+    for row in rows:
+        if row.ended == "failed":
+            _tell(conn, ctx, now, row)
+    return len(rows)
+
+
+def _settle(conn: Connection, now: int, rows: Sequence[store.RelayedRow]) -> None:
+    """Their words go, but for those muted meanwhile."""
     ends: dict[str, list[int]] = {"passed": [], "failed": []}
     for row in rows:
         if row.ended == "withheld" and row.reason == "muted":
@@ -64,11 +80,8 @@ def settle(conn: Connection, ctx: Context | None, now: int, connection_id: int |
             _keep(conn, now, row, None if reader is None else reader.ref)
         else:
             ends["passed" if row.ended in {"sent", "unknown"} else "failed"].append(row.id)
-            if row.ended == "failed" and ctx is not None:
-                _tell(conn, ctx, now, row)
     for outcome, ids in ends.items():
         store.finish(conn, ids, outcome)
-    return len(rows)
 
 
 def _tell(conn: Connection, ctx: Context, now: int, row: store.RelayedRow) -> None:

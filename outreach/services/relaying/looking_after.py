@@ -26,7 +26,7 @@ def look_after_relays(ctx: Context) -> int:
 
 def _settle(ctx: Context) -> int:
     with ctx.db.transaction() as conn:
-        return letting.settle(conn, ctx, ctx.db.now(conn))
+        return letting.settle_all(conn, ctx, ctx.db.now(conn))
 
 
 def _expire(ctx: Context) -> int:
