@@ -10,7 +10,7 @@ from outreach.domain.inbound_addresses import Door
 from outreach.store.schema.campaigns import campaign
 from outreach.store.schema.inbound import inbound_mail
 from tests.factories import World
-from tests.services.intake.sending import Sent, complaint_of, report_of
+from tests.services.intake.sending import Sent, complaint_of, letter, report_of
 from tests.services.intake.test_intake import BESIDE_US, VOUCHED, WHY
 from tests.web.conftest import Browser
 
@@ -44,6 +44,24 @@ def test_an_officer_sees_what_came_back_in_words_and_undoes_it(sent: Sent, signe
     assert not UNDO.findall(officer.page(about))
     assert officer.submit(path, {"reason": WHY}).location == "/compliance/reports"
     assert "undone already" in officer.page("/compliance/reports")
+
+
+@pytest.mark.parametrize(("subject", "text"), [("Re: Roses", "Cancel"), ("Re: Roses", "Basta!"), ("Re: Stop!", "")])
+def test_a_reply_that_was_taken_as_a_stop_is_seen_and_undone(
+    sent: Sent, signed_in: SignIn, subject: str, text: str
+) -> None:
+    officer = signed_in("officer")
+    person = sent.reader(address="anna@example.org")
+    sent.arrive(sent.address(sent.message(person), Door.REPLY), letter(subject, text))
+    assert sent.states(person) == ["withdrawn"]
+    page = officer.page("/compliance/reports")
+    assert "<b>Asked to stop, by mail</b>" in page
+    assert "consents were withdrawn (1)" in page
+    assert f"/compliance/contacts/{person.ref.hex()}" in page
+    assert "@example.org" not in page
+    (path,) = UNDO.findall(page)
+    assert officer.submit(path, {"reason": WHY}).location == "/compliance/reports"
+    assert sent.states(person) == ["granted"]
 
 
 def test_what_could_not_be_acted_on_is_shown_with_a_button(sent: Sent, signed_in: SignIn) -> None:
