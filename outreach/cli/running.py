@@ -90,7 +90,7 @@ def web() -> None:
     settings = ctx.settings
     ctx.db.dispose()
     address = ["--host", settings.listen_host, "--port", str(settings.listen_port)]
-    shape = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", "16", "--no-ws", "--log-level", "warning"]
+    shape = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", "32", "--no-ws", "--log-level", "warning"]
     os.execv(sys.executable, [sys.executable, "-m", "granian", *address, *shape, "wsgi:app"])  # noqa: S606  our own command
 
 

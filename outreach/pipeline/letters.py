@@ -266,7 +266,10 @@ def _contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, st
     facts = {"name": fields.get("name", ""), **body["facts"]}
     if "token" in facts:
         facts["url"] = f"{desk.ctx.settings.public_url}/password/{facts['token']}"
-    stop_url = _stop_url(desk, row) if row.sender is not None and row.invitation is None else ""
+    is_stopped_by_press = row.origin == "reply" or (row.sender is not None and row.invitation is None)
+    stop_url = _stop_url(desk, row) if is_stopped_by_press else ""
+    if row.origin == "reply":
+        facts["stop_url"] = stop_url
     return _system_words(desk, row, brand, body["template"], row.locale, facts), stop_url
 
 

@@ -9,14 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from outreach.domain.errors import InvalidInputError
-from outreach.store.bulk import insert_rows, next_ids
+from outreach.store.bulk import MANY, columnwise, insert_rows, next_ids, unnested
 from outreach.store.schema import random_ref
 from outreach.store.schema.audit import audit_entry, audit_pending
 
 _COLUMNS = ("id", "nonce", "at", "kind", "actor", "contact", "topic", "campaign", "message", "body")
 _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
-_FEW = 2
-"""So many take less time with one round trip each than with the three that many take together."""
 _LONGEST_BODY = 15_000  # characters: at most four octets each stay below the 65,535 of an entry bundle
 
 
@@ -40,17 +38,11 @@ def record(connection: Connection, at: int, *entries: Entry) -> None:
     """
     if not entries:
         return
-    if len(entries) <= _FEW and connection.dialect.name == "postgresql":
-        for entry in entries:
-            _record_at_once(connection, at, entry)
-        return
-    ids = next_ids(connection, audit_entry, len(entries))
     nonces = secrets.token_bytes(16 * len(entries))
     bodies = {id(entry.body): entry.body for entry in entries}  # those that share one share what is written of it
     written = {which: _body(body) for which, body in bodies.items()}
     rows = [
         (
-            identity,
             nonces[16 * place : 16 * place + 16],
             at,
             entry.kind,
@@ -61,23 +53,21 @@ def record(connection: Connection, at: int, *entries: Entry) -> None:
             entry.message,
             written[id(entry.body)],
         )
-        for place, (identity, entry) in enumerate(zip(ids, entries, strict=True))
+        for place, entry in enumerate(entries)
     ]
-    insert_rows(connection, audit_entry, _COLUMNS, rows)
-    insert_rows(connection, audit_pending, ("entry",), [(identity,) for identity in ids])
+    if connection.dialect.name == "postgresql" and len(rows) < MANY:
+        connection.execute(_TOGETHER, columnwise(_COLUMNS[1:], rows))
+        return
+    ids = next_ids(connection, audit_entry, len(entries))
+    insert_rows(connection, audit_entry, _COLUMNS, [(one, *row) for one, row in zip(ids, rows, strict=True)])
+    insert_rows(connection, audit_pending, ("entry",), [(one,) for one in ids])
 
 
-_AT_ONCE = text(
+_TOGETHER = text(
     f"WITH made AS (INSERT INTO audit_entry ({', '.join(_COLUMNS[1:])}) "
-    f"VALUES ({', '.join(f':{name}' for name in _COLUMNS[1:])}) RETURNING id) "
+    f"SELECT * FROM {unnested(audit_entry, _COLUMNS[1:])} RETURNING id) "
     "INSERT INTO audit_pending (entry) SELECT id FROM made"
 )
-
-
-def _record_at_once(connection: Connection, at: int, entry: Entry) -> None:
-    values = {name: getattr(entry, name) for name in ("kind", "actor", "contact", "topic", "campaign", "message")}
-    more = {"nonce": secrets.token_bytes(16), "at": at, "body": _body(entry.body)}
-    connection.execute(_AT_ONCE, values | more)
 
 
 def record_selected(connection: Connection, at: int, entries: str, params: Mapping[str, Any]) -> None:

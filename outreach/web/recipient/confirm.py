@@ -1,6 +1,7 @@
 """The page behind a confirmation mail: it asks, and only the press of a button answers."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import cast
 
 from flask import current_app, redirect, render_template, request, url_for
@@ -104,10 +105,16 @@ def _yes_label() -> Callable[[ConfirmationView], str]:
     pages, language_for = cast(Pages, current_app.jinja_env), language_of_request()
 
     def words(view: ConfirmationView) -> str:
-        template = pages.speaking(language_for(view.locale)).get_template("recipient/yes.jinja")
-        return template.render(topics=view.topics).strip()
+        cap = (view.topics[0].cap_n, view.topics[0].cap_window) if len(view.topics) == 1 else None
+        return _yes_words(pages, language_for(view.locale), cap)
 
     return words
+
+
+@lru_cache(maxsize=64)
+def _yes_words(pages: Pages, language: str, cap: tuple[int, int] | None) -> str:
+    """`cap`: (n, seconds) of the one topic asked about; None where there are several."""
+    return pages.speaking(language).get_template("recipient/yes.jinja").render(cap=cap).strip()
 
 
 def _question(token: str, view: ConfirmationView, *, error: str = "", needs_step: bool = False) -> str:
