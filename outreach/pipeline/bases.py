@@ -6,8 +6,8 @@ of a notice about a topic, a consent its reader still lives by (any: the link it
 own press, where it is a receipt; about an invitation, the connection it led to; about a person's request under the law,
 that request, whatever is barred (GDPR 12(3)); that of an answer, the conversation its reader wrote in, whatever they
 agreed to, unless a bar stands, or they stopped its mails and wrote nothing since; that of a mail between two people,
-their connection while its reader has not muted it; of the warning that such a mail is held, that it still is; every
-other goes to a working member of staff, or a member who wants to be told.
+their connection while its reader has not muted it; of the warning that such a mail is held, that it still is; of
+the word that one failed, its failure; every other goes to a working member of staff, or a member who wants to be told.
 """
 
 from collections.abc import Sequence
