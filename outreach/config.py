@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="processes that send, on this machine, under `run` and `worker`"
     )
+    web_processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        2, description="processes that answer requests, on this machine; HTTP limits are shared out among them"
+    )
     witnesses: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")], Witness] = Field(
         {}, description="places off this host that are given the log's checkpoints, by name"
     )

@@ -6,6 +6,7 @@ import sys
 import threading
 
 import click
+from limits import parse
 
 from outreach.cli.root import main, open_store, plainly
 from outreach.domain.errors import OutreachError, SettingsError
@@ -20,6 +21,7 @@ from outreach.services.context import Context
 from outreach.services.set_up import make_set_up_link
 
 _ONE_WORKER = ("worker", "--processes", "1")
+_WEB_THREADS = "16"  # of each web process: who waits for a turn, or for a slow export, holds up nobody
 _PATIENCE_SECONDS = 20.0
 _LONGEST_SECONDS = 650.0
 """A relay may think for ten minutes after the final dot (RFC 5321 §4.5.3.2.6), and a worker waits for it."""
@@ -89,9 +91,18 @@ def web() -> None:
         ctx = open_store()
     settings = ctx.settings
     ctx.db.dispose()
+    for name in ("http_limit", "sign_in_limit"):
+        os.environ[f"OUTREACH_{name.upper()}"] = _share(getattr(settings, name), settings.web_processes)
     address = ["--host", settings.listen_host, "--port", str(settings.listen_port)]
-    shape = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", "32", "--no-ws", "--log-level", "warning"]
-    os.execv(sys.executable, [sys.executable, "-m", "granian", *address, *shape, "wsgi:app"])  # noqa: S606  our own command
+    shape = ["--workers", str(settings.web_processes), "--blocking-threads", _WEB_THREADS]
+    how = ["--interface", "wsgi", "--no-ws", "--log-level", "warning"]
+    os.execv(sys.executable, [sys.executable, "-m", "granian", *address, *shape, *how, "wsgi:app"])  # noqa: S606  our own command
+
+
+def _share(limit: str, processes: int) -> str:
+    """What each of so many processes, which count for themselves, may let through of a limit such as "10/minute"."""
+    whole = parse(limit)
+    return f"{max(1, whole.amount // processes)} per {whole.multiples} {whole.GRANULARITY.name}"
 
 
 @main.command()

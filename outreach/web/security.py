@@ -5,7 +5,7 @@ OWASP ASVS 5.0 V3: a nonce per response, nothing from other hosts, no framing, n
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -41,6 +41,13 @@ _FRAMED_ANYWHERE = {
     "sandbox": "allow-popups allow-popups-to-escape-sandbox",
 }
 _FRAMED_FILES = frozenset({"badge.css"})  # what such a page loads: to its sandbox our own files are another origin's
+
+
+def _text(policy: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in policy.items())
+
+
+_POLICY_TEXT, _FRAMED_ANYWHERE_TEXT = _text(_POLICY), _text(_FRAMED_ANYWHERE)
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -146,19 +153,19 @@ def _is_framable() -> bool:
 
 def _dress(response: Response, *, https: bool) -> Response:
     if _is_framable() and response.status_code == 200:
-        policy, headers = _FRAMED_ANYWHERE, _FOR_FRAMES
+        headers = {"Content-Security-Policy": _FRAMED_ANYWHERE_TEXT, **_FOR_FRAMES}
     else:
-        policy = {**_POLICY, "script-src": f"'self' 'nonce-{csp_nonce()}'", **g.get("csp_extra", {})}
-        headers = _ALWAYS | _CROSS_ORIGIN if _is_framed_file() else _ALWAYS
-    response.headers.setdefault("Content-Security-Policy", "; ".join(f"{name} {policy[name]}" for name in policy))
-    has_token = "token" in (request.view_args or {})
-    response.headers.setdefault("Referrer-Policy", "no-referrer" if has_token else "same-origin")
-    for name, value in headers.items():
-        response.headers.setdefault(name, value)
+        extra = g.get("csp_extra", {})
+        policy = _text({**_POLICY, **extra}) if extra else _POLICY_TEXT
+        policy = policy if "script-src" in extra else f"{policy}; script-src 'self' 'nonce-{csp_nonce()}'"
+        headers = {"Content-Security-Policy": policy, **_ALWAYS, **(_CROSS_ORIGIN if _is_framed_file() else {})}
+    headers["Referrer-Policy"] = "no-referrer" if "token" in (request.view_args or {}) else "same-origin"
     if https:
-        response.headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
     if request.endpoint not in FILES:
-        response.headers.setdefault("Cache-Control", "no-store")
+        headers["Cache-Control"] = "no-store"
+    given = {name.lower() for name, _ in response.headers}
+    response.headers.extend([(name, value) for name, value in headers.items() if name.lower() not in given])
     return response
 
 
