@@ -95,7 +95,7 @@ def web() -> None:
         os.environ[f"OUTREACH_{name.upper()}"] = _share(getattr(settings, name), settings.web_processes)
     address = ["--host", settings.listen_host, "--port", str(settings.listen_port)]
     shape = ["--workers", str(settings.web_processes), "--blocking-threads", _WEB_THREADS]
-    how = ["--interface", "wsgi", "--no-ws", "--log-level", "warning"]
+    how = ["--interface", "wsgi", "--no-ws", "--log-level", "error", "--workers-kill-timeout", "15"]
     os.execv(sys.executable, [sys.executable, "-m", "granian", *address, *shape, *how, "wsgi:app"])  # noqa: S606  our own command
 
 

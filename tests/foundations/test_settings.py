@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from limits import parse
 
+from outreach.cli import running
 from outreach.config import Settings, load_settings
 from outreach.domain.errors import SettingsError
+from outreach.services.context import open_context
+from outreach.store.migrate import upgrade
 from tests.foundations.installation import Installation
 
 SECRET = "zz-secret-zz"
@@ -216,3 +221,26 @@ def test_the_command_line_says_it_in_one_line_and_starts_nothing(
     assert line.startswith(f"outreach: {named}: ")
     assert SECRET not in line
     assert {path.name for path in here.instance.iterdir()} <= {"outreach.toml", "keys.json"}
+
+
+@pytest.mark.parametrize(
+    ("processes", "share"),
+    [(1, "120 per 1 minute"), (2, "60 per 1 minute"), (64, "1 per 1 minute"), (7, "17 per 1 minute")],
+)
+def test_web_processes_together_let_through_no_more_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch, instance: Path, processes: int, share: str
+) -> None:
+    assert instance.is_dir()
+    monkeypatch.setenv("OUTREACH_WEB_PROCESSES", str(processes))
+    ctx = open_context(load_settings())
+    upgrade(ctx.db)
+    ctx.db.dispose()
+    for name in ("OUTREACH_HTTP_LIMIT", "OUTREACH_SIGN_IN_LIMIT"):
+        monkeypatch.setenv(name, "120/minute")
+    started: list[str] = []
+    monkeypatch.setattr(running, "end_with_parent", lambda: None)
+    monkeypatch.setattr(os, "execv", lambda _program, words: started.extend(words))
+    assert CliRunner().invoke(running.web).exit_code == 0
+    assert started[started.index("--workers") + 1] == str(processes)
+    assert (os.environ["OUTREACH_HTTP_LIMIT"], os.environ["OUTREACH_SIGN_IN_LIMIT"]) == (share, share)
+    assert parse(share).amount * processes <= 120

@@ -77,8 +77,8 @@ class Receipts(RuleBasedStateMachine):
         actor = ENGINE if event in {Event.EXPIRED, Event.LAPSED} else RECIPIENT
         was = self.state[person]
         with self.ctx.db.transaction() as conn:
-            (after,) = apply_changes(conn, self.ctx, self.ctx.db.now(conn), actor=actor, changes=[change])
-        self._note(person, event, was, after, lowered)
+            (applied,) = apply_changes(conn, self.ctx, self.ctx.db.now(conn), actor=actor, changes=[change])
+        self._note(person, event, was, applied.state, lowered)
 
     def _note(self, person: int, event: Event, was: State, after: State, lowered: tuple[int, int] | None) -> None:
         if event in {Event.LIMITED, Event.UNLIMITED}:
