@@ -167,7 +167,7 @@ class _Conversation(Conversation):
             return
         super().data_received(data)
 
-    async def smtp_AUTH(self, _arg: str) -> None:  # noqa: N802
+    async def smtp_AUTH(self, _arg: str) -> None:  # noqa: N802  aiosmtpd's
         await self.push("502 5.5.1 Nobody signs in here")
 
     def _set_post_data_state(self) -> None:
@@ -215,13 +215,13 @@ class _Handler:
         self._ctx, self._threads, self._peers, self._is_lmtp = ctx, threads, peers, is_lmtp
         self._unknown = 0
 
-    async def handle_EHLO(  # noqa: N802
+    async def handle_EHLO(  # noqa: N802  aiosmtpd's
         self, _server: SMTP, session: Session, _envelope: Envelope, name: str, offers: list[str]
     ) -> list[str]:
         session.host_name = name
         return [offer for offer in offers if not offer.startswith("250-AUTH")]  # aiosmtpd's, under TLS
 
-    async def handle_MAIL(  # noqa: N802
+    async def handle_MAIL(  # noqa: N802  aiosmtpd's
         self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         host = _host(session.peer)
@@ -231,7 +231,7 @@ class _Handler:
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(  # noqa: N802  aiosmtpd's
         self, server: Conversation, session: Session, envelope: _Envelope, address: str, _options: list[str]
     ) -> str:
         if len(envelope.known) >= MOST_RECIPIENTS:
@@ -252,7 +252,7 @@ class _Handler:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, _server: SMTP, session: Session, envelope: _Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, session: Session, envelope: _Envelope) -> str:  # noqa: N802  aiosmtpd's
         octets = envelope.original_content or b""
         if _hops(octets) > MOST_HOPS:
             return self._say(["554 5.4.6 This mail goes in circles"] * len(envelope.known))

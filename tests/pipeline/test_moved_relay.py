@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from outreach.services import connections, streams
+from outreach.services.context import Context
 from outreach.services.intake.accept import Refusal
 from outreach.services.intake.process import process_mails
 from outreach.services.relaying.held import send_own
@@ -26,8 +27,8 @@ def pair(line: Line) -> Pair:
     return Pair(line)
 
 
-def moved(pair: Pair) -> Person:
-    """Alice goes along to NEW, her mails sent by the pipeline itself."""
+def said_yes(pair: Pair) -> Context:
+    """Alice asks to go along to NEW and says yes there, her mails sent by the pipeline; the three days have passed."""
     ctx, link = pair.ctx, fresh_link(pair.ctx, pair.alice.person)
     ask_move(ctx, link, NEW, CLIENT, "192.0.2.0/24")
     process_moves(ctx)
@@ -35,6 +36,12 @@ def moved(pair: Pair) -> Person:
     say_yes(ctx, question(ctx), CLIENT, code=see_moves(ctx, link).moves[0].code, is_human=True)
     pair.sent()
     pair.line.pass_hours(73)
+    return ctx
+
+
+def moved(pair: Pair) -> Person:
+    """Alice goes along to NEW, her mails sent by the pipeline itself."""
+    ctx = said_yes(pair)
     process_moves(ctx)
     found = find(ctx)
     assert found is not None
@@ -89,13 +96,7 @@ def test_a_held_mail_is_let_go_by_its_writer_after_the_change(pair: Pair) -> Non
 
 
 def test_nobody_goes_while_a_mail_of_the_other_side_is_under_way(pair: Pair) -> None:
-    ctx, link = pair.ctx, fresh_link(pair.ctx, pair.alice.person)
-    ask_move(ctx, link, NEW, CLIENT, "192.0.2.0/24")
-    process_moves(ctx)
-    pair.sent()
-    say_yes(ctx, question(ctx), CLIENT, code=see_moves(ctx, link).moves[0].code, is_human=True)
-    pair.sent()
-    pair.line.pass_hours(73)
+    ctx = said_yes(pair)
     pair.write("Just now\n", by=BOB)
     process_moves(ctx)
     assert correspondence(ctx, pair.alice.actor, pair.ref).write_to
