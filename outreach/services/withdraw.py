@@ -95,20 +95,24 @@ def _withdraw(ctx: Context, presses: Sequence[Press]) -> list[Withdrawn | Outrea
         mails = find_mails(conn, {one.ref for one in read if isinstance(one, Token)})
         outcomes: dict[int, Withdrawn | OutreachError | Later] = {}
         acts: dict[int, Act] = {}
+        taken: list[Act] = []  # in this turn, however they are carried out
         for place, (press, one) in enumerate(zip(presses, read, strict=True)):
             mail = mails.get(one.ref) if isinstance(one, Token) else None
             if isinstance(one, OutreachError):
                 outcomes[place] = one
-            elif mail is None:  # for ever: nothing is held, so nothing is sent
+                continue
+            if mail is None:  # for ever: nothing is held, so nothing is sent
                 outcomes[place] = Withdrawn(standing=standing(conn, None), changed=0)
-            elif not acts and mail.invitation is not None and press.how in _STOPS:
-                outcomes[place] = _never_again(conn, ctx, now, mail)
-                acts = {-1: Act(mail, press.how, press.client)}
-            elif any(not _is_apart(act, mail, press.how) for act in acts.values()):
+                continue
+            act = Act(mail, press.how, press.client)
+            if not all(_are_apart(other, act) for other in taken):
                 outcomes[place] = Later()
+                continue
+            taken.append(act)
+            if mail.invitation is not None and press.how in _STOPS:
+                outcomes[place] = _never_again(conn, ctx, now, mail)
             else:
-                acts[place] = Act(mail, press.how, press.client)
-        acts.pop(-1, None)
+                acts[place] = act
         changed = _reduce(conn, ctx, now, list(acts.values()))
         after = standings(conn, [act.mail for act in acts.values()])
         for (place, act), count, here in zip(acts.items(), changed, after, strict=True):
@@ -118,15 +122,17 @@ def _withdraw(ctx: Context, presses: Sequence[Press]) -> list[Withdrawn | Outrea
         return [outcomes[place] for place in range(len(presses))]
 
 
-def _is_apart(act: Act, mail: Mail, how: str) -> bool:
-    """Whether a press can share a turn with `act`: stops of two people from mails of a topic, which touch nothing of
-    each other. All others lock more than their person, and are carried out alone.
+def _are_apart(one: Act, other: Act) -> bool:
+    """Whether two acts can share a turn: stops of two people from mails of a topic, which touch nothing of each other.
+    All others lock more than their person, and are carried out alone.
     """
-    plain = all(
-        one.topic is not None and one.confirmation is None and one.invitation is None and not one.is_reply
-        for one in (act.mail, mail)
-    )
-    return plain and {act.how, how} <= {"one-click", "page"} and set(act.mail.people).isdisjoint(mail.people)
+    return _is_plain(one) and _is_plain(other) and set(one.mail.people).isdisjoint(other.mail.people)
+
+
+def _is_plain(act: Act) -> bool:
+    mail = act.mail
+    is_of_topic = mail.topic is not None and mail.confirmation is None and mail.invitation is None and not mail.is_reply
+    return is_of_topic and act.how in {"one-click", "page"}
 
 
 def withdraw_by_mail(conn: Connection, ctx: Context, now: int, ref: bytes) -> int:
