@@ -158,12 +158,12 @@ def states(ctx: Context) -> dict[int, str]:
 def test_stops_that_come_at_one_time_each_count_once_with_evidence_of_their_own(ctx: Context, world: World) -> None:
     _, mails = readers(ctx, world, 6)
     tokens = [link(ctx, Purpose.STOP, ref) for _, ref in mails]
-    with at_once(ctx, "withdraw", 8) as pool:
-        done = [pool.submit(withdraw, ctx, token, "page", HOME) for token in [*tokens, tokens[0]]]
+    with at_once(ctx, "withdraw", 13) as pool:  # whoever leads is alone, so at most one of them misses its twin
+        done = [pool.submit(withdraw, ctx, token, "page", HOME) for token in [*tokens, *tokens]]
         wrong = pool.submit(withdraw, ctx, "no token", "page", HOME)
     with pytest.raises(TokenError):
         wrong.result()
-    assert sorted(one.result().changed for one in done) == [0, 1, 1, 1, 1, 1, 1]
+    assert sorted(one.result().changed for one in done) == [*[0] * 6, *[1] * 6]
     assert {one.result().standing.state for one in done} == {"withdrawn"}
     assert set(states(ctx).values()) == {"withdrawn"}
     with ctx.db.reading() as conn:
@@ -181,20 +181,20 @@ def test_answers_that_come_at_one_time_are_each_kept_with_the_words_they_answere
     addresses = [f"reader{number}@example.org" for number in range(5)]
     tokens = [asked(ctx, address) for address in addresses]
     ref = topic_ref(ctx)
-    with at_once(ctx, "grant", 7) as pool:
+    with at_once(ctx, "grant", 11) as pool:
         done = [
-            pool.submit(grant, ctx, token, {ref}, HOME, button=f"Yes {token[-6:]}", is_human=True) for token in tokens
+            pool.submit(grant, ctx, token, {ref}, HOME, button=f"Yes {token[-6:]}", is_human=True)
+            for token in [*tokens, *tokens]
         ]
-        again = pool.submit(grant, ctx, tokens[0], {ref}, HOME, button="Yes again", is_human=True)
         none = pool.submit(grant, ctx, tokens[1], set(), HOME, button="Yes", is_human=True)
-    assert sorted(one.result().is_again for one in [*done, again]) == [*[False] * 5, True]
+    assert sorted(one.result().is_again for one in done) == [*[False] * 5, *[True] * 5]
     assert none.exception() is not None or none.result().is_again
     assert set(states(ctx).values()) == {"granted"}
     with ctx.db.reading() as conn:
         events = conn.execute(select(consent_event).where(consent_event.c.event == "confirmed")).all()
         answers = conn.execute(select(audit_entry).where(audit_entry.c.kind == "confirmation.answered")).all()
     assert (len(events), len({row.contact for row in events}), len(answers)) == (5, 5, 5)
-    receipts = {receipt.token for one in [*done, again] for receipt in one.result().receipts}
+    receipts = {receipt.token for one in done for receipt in one.result().receipts}
     assert len(receipts) == 5
 
 
