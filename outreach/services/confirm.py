@@ -15,15 +15,16 @@ from outreach.domain import addresses
 from outreach.domain.actors import RECIPIENT
 from outreach.domain.consent import LIVE, Event
 from outreach.domain.errors import InvalidInputError, OutreachError, TokenExpiredError
+from outreach.domain.policies import Name
 from outreach.domain.tokens import Purpose, Token
-from outreach.services.consents import Change, Held, apply_changes
+from outreach.services.consents import GIVEN_UNDER, Change, Held, apply_changes
 from outreach.services.context import Context
 from outreach.services.expiry import erase_strangers
 from outreach.services.public_text import House, Promise, TopicFacts, promise_of, read_house
 from outreach.services.receipts.links import ReceiptLink, token_of
 from outreach.services.scanners import is_like_one
 from outreach.services.turns import Later
-from outreach.store import consents, requests, suppressions
+from outreach.store import consents, policies, requests, suppressions
 from outreach.store.audit import Entry, record
 from outreach.store.boxes import ContactKeys
 
@@ -175,15 +176,16 @@ def _carry_out(conn: Connection, ctx: Context, now: int, asked: "_Asked", given:
     if not given:
         return
     changes = [change for yes in given for change in yes.changes]
-    held = Held(asked.refs, keys=asked.keys)
-    applied = iter(apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes, held=held))
+    entries = [_told(asked.refs, yes.question, yes.topics, "confirmed") for yes in given]
+    held = Held(asked.refs, keys=asked.keys, topics=asked.by_topic, rules=asked.rules)
+    applied = iter(apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes, held=held, entries=entries))
     for yes in given:
         events = [next(applied).event for _ in yes.changes]
         yes.events = [event for event in events[: len(yes.topics)] if event is not None]
     requests.mark_granted(conn, {yes.question.id: [topic.topic for topic in yes.topics] for yes in given})
     bars = [key for yes in given for key in (yes.question.address_key, yes.question.mailbox_key)]
     suppressions.lift_by_owner(conn, now, bars)
-    _close(conn, now, asked.refs, [(yes.question, yes.topics) for yes in given], "confirmed")
+    requests.close(conn, now, [yes.question.id for yes in given], "confirmed")
 
 
 def decline(ctx: Context, token: str) -> Answered:
@@ -208,7 +210,8 @@ def close_declined(conn: Connection, ctx: Context, now: int, question: Row[Any])
         changes = [Change(contact=question.contact, topic=topic, event=Event.DECLINED) for topic in asked]
     apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
     refs = consents.lock_contacts(conn, [question.contact])
-    _close(conn, now, refs, [(question, ())], "declined")
+    requests.close(conn, now, [question.id], "declined")
+    record(conn, now, _told(refs, question, (), "declined"))
 
 
 def _end(row: consents.Held) -> Change:
@@ -265,7 +268,9 @@ class _Asked:
         self._rows = requests.questions(conn, now, refs, lock=lock)
         self._topics = requests.asked_with_topics(conn, [row.id for row in self._rows.values()])
         self._texts = consents.texts(conn, (one.text for some in self._topics.values() for one in some))
-        self._house, self._ceiling = read_house(conn), consents.total_ceiling(conn, now)
+        self.by_topic = {one.topic: one for some in self._topics.values() for one in some}
+        self.rules = policies.values_at(conn, now, *GIVEN_UNDER)
+        self._house, self._ceiling = read_house(conn), consents.tightest(self.rules[Name.CAP_TOTAL])
         self.keys = ContactKeys(ctx.keyring, conn)
         for row in self._rows.values():
             if row.wrapped is not None:
@@ -343,18 +348,7 @@ def _no(question: Row[Any], topic: Promise) -> Change:
     )
 
 
-def _close(
-    conn: Connection,
-    now: int,
-    refs: Mapping[int, bytes],
-    answers: Sequence[tuple[Row[Any], Collection[Promise]]],
-    answer: str,
-) -> None:
-    """Keep the answer to each question and tell the log, with the topics that were agreed to."""
-    requests.close(conn, now, [question.id for question, _topics in answers], answer)
-    entries = []
-    for question, topics in answers:
-        body = {"confirmation": question.ref.hex(), "answer": answer, "topics": [topic.name for topic in topics]}
-        about = refs[question.contact]
-        entries.append(Entry(kind="confirmation.answered", actor="recipient", contact=about, body=body))
-    record(conn, now, *entries)
+def _told(refs: Mapping[int, bytes], question: Row[Any], topics: Collection[Promise], answer: str) -> Entry:
+    """What the log says of an answer, with the topics that were agreed to."""
+    body = {"confirmation": question.ref.hex(), "answer": answer, "topics": [topic.name for topic in topics]}
+    return Entry(kind="confirmation.answered", actor="recipient", contact=refs[question.contact], body=body)

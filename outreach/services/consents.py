@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 from outreach.domain.actors import Actor
 from outreach.domain.consent import GIVING, LIVE, Event, State, transition
 from outreach.domain.errors import ConflictError
-from outreach.domain.policies import Name
+from outreach.domain.policies import Name, Value
 from outreach.domain.soft_opt_in import Soft
 from outreach.services.context import Context
 from outreach.store import consents as store
@@ -81,12 +81,18 @@ class Applied:
 @dataclass(frozen=True)
 class Held:
     """What the caller holds already. `refs`: of the contacts, locked in this transaction; `rows`: all their consents,
-    read since; `keys`: theirs.
+    read since; `keys`: theirs; `topics`: id → `ref` and `expires_days`; `rules`: those of `GIVEN_UNDER`.
     """
 
     refs: Mapping[int, bytes]
     rows: Sequence[store.Held] | None = None
     keys: ContactKeys | None = None
+    topics: Mapping[int, Row[Any]] | None = None
+    rules: Mapping[Name, Value] | None = None
+
+
+GIVEN_UNDER = (Name.EXPIRY, Name.CAP_TOTAL)
+"""The policies that say how long a consent lives and what ceiling its owner is shown."""
 
 
 def apply_changes(
@@ -98,14 +104,17 @@ def apply_changes(
     changes: Sequence[Change],
     keys: ContactKeys | None = None,
     held: Held | None = None,
+    entries: Sequence[Entry] = (),
 ) -> list[Applied]:
     """Apply at most one change per person and topic, inside the caller's transaction. Returns what became of each.
 
-    `keys`, `held`: what the caller holds already, not to be read again. Else locks the contacts first. Where an event
-    changes nothing (a second withdrawal) nothing is written. Raises ConflictError where the consent machine refuses,
+    `keys`, `held`: what the caller holds already, not to be read again. Else locks the contacts first. `entries`: what
+    else the log is told, after the changes. Where an event changes nothing (a second withdrawal) no more is written.
+    Raises ConflictError where the consent machine refuses,
     before anything is written.
     """
     if not changes:
+        record(conn, now, *entries)
         return []
     refs = held.refs if held else store.lock_contacts(conn, (change.contact for change in changes))
     found = held.rows if held else None
@@ -113,10 +122,14 @@ def apply_changes(
         found = store.held(conn, list(refs), {change.topic for change in changes})
     rows = {(row.contact, row.topic): row for row in found}
     texts = store.texts(conn, (change.text for change in changes if change.text is not None))
-    topics = store.topics(conn, (change.topic for change in changes))
+    topics = held.topics if held else None
+    if topics is None:
+        topics = store.topics(conn, (change.topic for change in changes))
     keys = keys or (held.keys if held else None) or ContactKeys(ctx.keyring, conn)
     keys.load(change.contact for change in changes)
-    rules = policies.values_at(conn, now, Name.EXPIRY, Name.CAP_TOTAL) if _gives(changes) else {}
+    rules = held.rules if held else None
+    if rules is None:
+        rules = policies.values_at(conn, now, *GIVEN_UNDER) if _gives(changes) else {}
     longest: int | None = rules[Name.EXPIRY]["most_days"] if rules else None
     steps = [
         _Step(change, rows.get((change.contact, change.topic)), texts, topics[change.topic], longest)
@@ -126,7 +139,7 @@ def apply_changes(
     fresh = [step.columns(now) for step in written if step.row is None and step.after != State.NONE]
     store.write(conn, fresh, [step.columns(now) for step in written if step.row is not None])
     store.add_events(conn, [step.event(now, keys) for step in written])
-    record(conn, now, *(step.entry(now, actor, refs) for step in written))
+    record(conn, now, *(step.entry(now, actor, refs) for step in written), *entries)
     if people := sorted({change.contact for change in changes if change.event == Event.CONFIRMED}):
         store.set_ceiling(conn, people, store.tightest(rules[Name.CAP_TOTAL]))
     return [Applied(step.after, step.ref if step.is_written else None) for step in steps]

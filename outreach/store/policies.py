@@ -55,10 +55,11 @@ class Version:
 
 def versions(conn: Connection, *names: Name) -> list[Version]:
     """Every version of these policies, of all when none is named, oldest first."""
+    if not names:
+        return _versions(conn, _ALL)
     if len(names) == 1:
         return _versions(conn, _OF_ONE_NAME, {"of_name": str(names[0])})
-    query = _ALL.where(policy_version.c.name.in_([str(name) for name in names])) if names else _ALL
-    return _versions(conn, query)
+    return _versions(conn, _OF_NAMES, {"of_names": [str(name) for name in names]})
 
 
 _ALL = (
@@ -67,6 +68,7 @@ _ALL = (
     .order_by(policy_version.c.id)
 )
 _OF_ONE_NAME = _ALL.where(policy_version.c.name == bindparam("of_name"))
+_OF_NAMES = _ALL.where(policy_version.c.name.in_(bindparam("of_names", expanding=True)))
 
 
 def by_ref(conn: Connection, ref: bytes) -> Version | None:
@@ -184,7 +186,7 @@ def _lives(now: int, members: bool) -> tuple[ColumnElement[bool], ...]:
     return exists().where(contact_key.c.contact == contact.c.id), or_(agreed, has_account) if members else agreed
 
 
-def _versions(conn: Connection, query: Select[Any], values: Mapping[str, str] | None = None) -> list[Version]:
+def _versions(conn: Connection, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Version]:
     return [
         Version(
             id=row.id,

@@ -200,7 +200,7 @@ _QUESTIONS = (
 
 
 def asked_with_topics(conn: Connection, confirmations: Collection[int]) -> dict[int, list[Row[Any]]]:
-    """What each of these confirmations asks about, with the ref and slug of each topic."""
+    """What each of these confirmations asks about, with what else its page and its answer need of each topic."""
     asked: dict[int, list[Row[Any]]] = {}
     for row in conn.execute(_with_topics(conn), {"ids": bound(conn, confirmations)}):
         asked.setdefault(row.confirmation, []).append(row)
@@ -209,7 +209,7 @@ def asked_with_topics(conn: Connection, confirmations: Collection[int]) -> dict[
 
 @prepared
 def _with_topics(conn: Connection) -> Select[Any]:
-    columns = (*confirmation_topic.c, topic.c.ref, topic.c.slug)
+    columns = (*confirmation_topic.c, topic.c.ref, topic.c.slug, topic.c.expires_days)
     query = select(*columns).join(topic, topic.c.id == confirmation_topic.c.topic).order_by(topic.c.id)
     return query.where(text(among(conn, "confirmation_topic.confirmation")))
 
