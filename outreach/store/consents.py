@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Pool, Select, bindparam, func, select, text, update
+from sqlalchemy import Connection, Pool, Select, Update, bindparam, func, select, text, update
 from sqlalchemy.engine import Row
 
 from outreach.domain.consent import GIVING
@@ -59,7 +60,10 @@ def _spellings(conn: Connection) -> Select[Any]:
 
 def held(conn: Connection, contacts: Collection[int], topics: Collection[int] | None = None) -> list[Held]:
     """The consent rows of these contacts, of all topics or of the given ones."""
-    query = _held(conn) if topics is None else _held(conn).where(consent.c.topic.in_(list(topics)))
+    values = {"ids": bound(conn, contacts)}
+    query = _held(conn) if topics is None else _held_of(conn)
+    if topics is not None:
+        values["topics"] = bound(conn, topics)
     return [
         Held(
             contact=row.contact,
@@ -71,7 +75,7 @@ def held(conn: Connection, contacts: Collection[int], topics: Collection[int] | 
             own=None if row.own_n is None else (row.own_n, row.own_window),
             soft_from=row.soft_from,
         )
-        for row in conn.execute(query, {"ids": bound(conn, contacts)})
+        for row in conn.execute(query, values)
     ]
 
 
@@ -92,13 +96,24 @@ def _held(conn: Connection) -> Select[Any]:
     return query.order_by(consent.c.contact, consent.c.topic)
 
 
+@prepared
+def _held_of(conn: Connection) -> Select[Any]:
+    return _held(conn).where(text(among(conn, "consent.topic", "topics")))
+
+
 def write(conn: Connection, fresh: Sequence[Mapping[str, Any]], changed: Sequence[Mapping[str, Any]]) -> None:
     """Insert new rows, update known ones. Each mapping has `contact`, `topic` and the same further columns."""
     for rows in _by_shape(fresh):
         insert_rows(conn, consent, list(rows[0]), [tuple(row.values()) for row in rows])
     for (topic_id, values), contacts in _by_values(changed).items():
-        query = update(consent).where(text(among(conn, "consent.contact")), consent.c.topic == topic_id)
-        conn.execute(query.values(dict(values)), {"ids": bound(conn, contacts)})
+        query = _changed(tuple(name for name, _ in values), among(conn, "consent.contact"))
+        conn.execute(query, {**dict(values), "ids": bound(conn, contacts), "of_topic": topic_id})
+
+
+@lru_cache(maxsize=64)
+def _changed(names: tuple[str, ...], of_them: str) -> Update:
+    query = update(consent).where(text(of_them), consent.c.topic == bindparam("of_topic"))
+    return query.values({name: bindparam(name) for name in names})
 
 
 def _by_shape(rows: Iterable[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -254,9 +269,13 @@ def tightest(ceiling: Value) -> tuple[int, int]:
 
 def set_ceiling(conn: Connection, contacts: Collection[int], ceiling: tuple[int, int]) -> None:
     """Hold these people to the ceiling they were shown."""
-    conn.execute(
-        update(contact).where(contact.c.id.in_(list(contacts))).values(ceiling_n=ceiling[0], ceiling_window=ceiling[1])
-    )
+    conn.execute(_ceiling(conn), {"ids": bound(conn, contacts), "most": ceiling[0], "window": ceiling[1]})
+
+
+@prepared
+def _ceiling(conn: Connection) -> Update:
+    query = update(contact).where(text(among(conn, "contact.id")))
+    return query.values(ceiling_n=bindparam("most"), ceiling_window=bindparam("window"))
 
 
 def bar_keys(conn: Connection, contact_id: int) -> tuple[bytes, bytes]:
