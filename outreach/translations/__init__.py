@@ -34,6 +34,7 @@ def name_of(locale: str) -> str:
     return (Locale(locale).get_display_name(locale) or locale).capitalize()
 
 
+@lru_cache(maxsize=64)
 def direction(locale: str) -> str:
     """`ltr` or `rtl`, for the page's `dir`."""
     return str(Locale(locale).text_direction)

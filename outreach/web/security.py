@@ -10,7 +10,9 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, g, request, session
+from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
+from itsdangerous import URLSafeTimedSerializer
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from outreach.config import Settings
@@ -94,6 +96,7 @@ def protect(app: Flask, settings: Settings, keyring: Keyring) -> None:
             if session.get("csrf_token") != bound:
                 session["csrf_token"] = bound
 
+    app.session_interface = _Sessions()
     csrf.init_app(app)
     app.jinja_env.globals["csp_nonce"] = csp_nonce
 
@@ -102,6 +105,17 @@ def protect(app: Flask, settings: Settings, keyring: Keyring) -> None:
         if _is_cookieless():
             session.accessed = False  # Flask-Login looks into every cookie, whether or not the answer depends on it
         return _dress(response, https=settings.is_https)
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's own, with its signer made once: it is the same for every request, and each needs it twice."""
+
+    _signer: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        if self._signer is None:
+            self._signer = super().get_signing_serializer(app)
+        return self._signer
 
 
 def known_hosts(settings: Settings) -> frozenset[str]:
