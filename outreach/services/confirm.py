@@ -111,12 +111,13 @@ def grant(
     """
     words = button if callable(button) else lambda _view: button
     press = Press(token, topics, client, words, is_human)
-    return ctx.turns.take(lambda presses: _grant(ctx, presses), press, kind="grant")
+    return ctx.turns.take(lambda everybody: _grant(ctx, everybody), press, kind="grant")
 
 
-def _grant(ctx: Context, presses: Sequence[Press]) -> list[Answered | OutreachError | Later]:
+def _grant(ctx: Context, everybody: Callable[[], Sequence[Press]]) -> list[Answered | OutreachError | Later]:
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
+        presses = everybody()
         read = [ctx.tokens.tried(Purpose.CONFIRM, press.token, now) for press in presses]
         asked = _Asked(conn, ctx, now, {one.ref for one in read if isinstance(one, Token)}, lock=True)
         given: dict[int, _Yes] = {}

@@ -8,10 +8,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, cast
 
 One = TypeVar("One")
 Answer = TypeVar("Answer")
+
+_Act = Callable[[Callable[[], Sequence[Any]]], Sequence[Any]]
 
 MOST = 32
 """So many are carried out in one turn, at the most."""
@@ -53,11 +56,14 @@ class Turns:
         self._lock = threading.Lock()
         self._queues: dict[object, _Queue] = {}
 
-    def take(self, act: Callable[[Sequence[One]], Sequence[Answer | Exception]], one: One, *, kind: object) -> Answer:
+    def take(
+        self, act: Callable[[Callable[[], Sequence[One]]], Sequence[Answer | Exception]], one: One, *, kind: object
+    ) -> Answer:
         """The answer to `one` of the turn it is carried out in. `kind`: the same for all that `act` does together.
 
-        `act` gives an answer or an error for each, in their order, or `Later`, never to the first. Where it raises
-        instead, each of its turn is carried out alone. Raises the error of `one`.
+        `act` is given what tells it who is in its turn: all who wait when it asks, best once it holds what it had to
+        wait for itself. It gives an answer or an error for each, in their order, or `Later`, never to the first. Where
+        it raises instead, each of its turn is carried out alone. Raises the error of `one`.
         """
         mine = _Waiting(one)
         queue = self._queue(kind)
@@ -77,12 +83,18 @@ class Turns:
         with self._lock:
             return self._queues.setdefault(kind, _Queue())
 
-    def _lead(self, queue: _Queue, act: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+    def _lead(self, queue: _Queue, act: _Act) -> None:
         """One turn, whose first is the leader's own; then the next in line leads."""
-        with queue.lock:
-            turn = [queue.waiting.popleft() for _ in range(min(MOST, len(queue.waiting)))]
+        turn: list[_Waiting] = []
+
+        def everybody() -> list[Any]:
+            if not turn:
+                with queue.lock:
+                    turn.extend(queue.waiting.popleft() for _ in range(min(MOST, len(queue.waiting))))
+            return [one.one for one in turn]
+
         try:
-            _carry_out(turn, act)
+            _carry_out(turn, everybody, act)
         finally:
             again = [one for one in turn if not one.is_done]
             with queue.lock:
@@ -96,16 +108,19 @@ class Turns:
                 following.woken.release()
 
 
-def _carry_out(turn: Sequence[_Waiting], act: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+def _carry_out(turn: Sequence[_Waiting], everybody: Callable[[], Sequence[Any]], act: _Act) -> None:
+    """`turn` is filled when `everybody` is first called."""
     try:
-        outcomes = act([one.one for one in turn])
+        outcomes = act(everybody)
     except Exception as error:
+        everybody()
         if len(turn) == 1:
             turn[0].settle(error)
             return
         for one in turn:
-            _carry_out([one], act)
+            _carry_out([one], partial(_alone, one), act)
     except BaseException as error:
+        everybody()
         for one in turn:
             one.settle(error)
         raise
@@ -113,3 +128,7 @@ def _carry_out(turn: Sequence[_Waiting], act: Callable[[Sequence[Any]], Sequence
         for one, outcome in zip(turn, outcomes, strict=True):
             if not isinstance(outcome, Later):
                 one.settle(outcome)
+
+
+def _alone(one: _Waiting) -> list[Any]:
+    return [one.one]

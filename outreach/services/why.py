@@ -4,7 +4,7 @@ A mail may have been forwarded (promise 2): the address is masked, no other mail
 limits over everything it says what they are, never how much of them is used, for that would tell of other mails.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,12 +121,13 @@ def explain(ctx: Context, token: str) -> Explanation:
     """Why the mail of this link came, or was withheld. Changes nothing. Raises TokenError, NotFoundError when it is no
     longer held.
     """
-    return ctx.turns.take(lambda tokens: _explain(ctx, tokens), token, kind="why")
+    return ctx.turns.take(lambda everybody: _explain(ctx, everybody), token, kind="why")
 
 
-def _explain(ctx: Context, tokens: Sequence[str]) -> list[Explanation | OutreachError]:
+def _explain(ctx: Context, everybody: Callable[[], Sequence[str]]) -> list[Explanation | OutreachError]:
     with ctx.db.looking() as conn:
         now = ctx.db.now(conn)
+        tokens = everybody()
         read = [ctx.tokens.tried(Purpose.WHY, token, now) for token in tokens]
         rows = explaining.facts(conn, {one.ref for one in read if isinstance(one, Token)})
         shared = _Shared(ctx, conn, now, rows.values())

@@ -4,7 +4,7 @@ Everything a link inside a mail may do is here, and all of it only reduces. Undo
 acted: its token is given to that browser alone and never printed in a mail.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,12 +85,15 @@ def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Pur
     """
     if how not in WAYS or purpose not in {Purpose.STOP, Purpose.WHY}:
         raise InvalidInputError("Choose one of the buttons on the page. Nothing was changed.")
-    return ctx.turns.take(lambda presses: _withdraw(ctx, presses), Press(token, how, client, purpose), kind="withdraw")
+    return ctx.turns.take(
+        lambda everybody: _withdraw(ctx, everybody), Press(token, how, client, purpose), kind="withdraw"
+    )
 
 
-def _withdraw(ctx: Context, presses: Sequence[Press]) -> list[Withdrawn | OutreachError | Later]:
+def _withdraw(ctx: Context, everybody: Callable[[], Sequence[Press]]) -> list[Withdrawn | OutreachError | Later]:
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
+        presses = everybody()
         read = [ctx.tokens.tried(press.purpose, press.token, now) for press in presses]
         mails = find_mails(conn, {one.ref for one in read if isinstance(one, Token)})
         outcomes: dict[int, Withdrawn | OutreachError | Later] = {}

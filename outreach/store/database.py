@@ -4,7 +4,7 @@ import re
 import select
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DisconnectionError
 
 from outreach.domain.errors import OutreachError
+from outreach.store.writers import Writers
 
 BUSY_SECONDS = 30
 _NOW = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
@@ -27,16 +28,20 @@ class Database:
         self._clock_file = clock_file
         self.engine: Engine = _sqlite(url) if self.is_sqlite else _postgresql(url, pool_size)
         alone: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._writers = Writers(str(self.engine.url.database)) if self.is_sqlite else None
         self._looking = self.engine.execution_options(outreach_looking=True, **alone)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """One writing transaction: commits on leaving, rolls back on any error. On SQLite `BEGIN IMMEDIATE`."""
-        with self.engine.connect() as connection:
+        """One writing transaction: commits on leaving, rolls back on any error. On SQLite one at a time, in turn."""
+        with self._turn(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection.execution_options(outreach_immediate=True)
             with connection.begin():
                 yield connection
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return self._writers.turn() if self._writers else nullcontext()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -60,7 +65,7 @@ class Database:
             with self.transaction() as connection:
                 yield connection
             return
-        with self.engine.connect() as connection:
+        with self._turn(), self.engine.connect() as connection:
             connection.connection.execute("PRAGMA foreign_keys=OFF")  # no effect inside a transaction
             try:
                 connection.execution_options(outreach_immediate=True)
@@ -86,6 +91,8 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+        if self._writers:
+            self._writers.close()
 
 
 def is_looking(connection: Connection) -> bool:

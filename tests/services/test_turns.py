@@ -34,7 +34,8 @@ class Busy:
         self.began, self.go = threading.Event(), threading.Event()
         self.act: Callable[[Sequence[Any]], Sequence[Any]] = lambda ones: [one * 10 for one in ones]
 
-    def __call__(self, ones: Sequence[Any]) -> Sequence[Any]:
+    def __call__(self, everybody: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+        ones = everybody()
         self.seen.append(list(ones))
         if not self.began.is_set():
             self.began.set()
@@ -85,6 +86,40 @@ def test_a_turn_is_no_longer_than_it_may_be_and_nobody_is_left_behind() -> None:
     assert busy.seen == [[0], ones[1 : MOST + 1], ones[MOST + 1 :]]
 
 
+def test_who_comes_before_the_leader_asks_is_of_its_turn() -> None:
+    turns, seen = Turns(), list[list[int]]()
+    waits, go = threading.Event(), threading.Event()
+
+    def act(everybody: Callable[[], Sequence[int]]) -> Sequence[int]:
+        waits.set()
+        assert go.wait(_PATIENCE)  # as for a lock
+        seen.append(list(everybody()))
+        return everybody()
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(turns.take, act, 1, kind="test")
+        assert waits.wait(_PATIENCE)
+        second = pool.submit(turns.take, act, 2, kind="test")
+        while len(turns._queues["test"].waiting) < 2:
+            threading.Event().wait(0.001)
+        go.set()
+        assert (first.result(), second.result()) == (1, 2)
+    assert seen == [[1, 2]]
+
+
+def test_a_turn_that_fails_before_it_asks_who_is_in_it_fails_whoever_led() -> None:
+    turns, tries = Turns(), list[int]()
+
+    def act(_everybody: Callable[[], Sequence[int]]) -> Sequence[int]:
+        tries.append(1)
+        raise RuntimeError("no connection")
+
+    with pytest.raises(RuntimeError, match="no connection"):
+        turns.take(act, 1, kind="test")
+    assert len(tries) == 1
+    assert turns.take(lambda everybody: everybody(), 2, kind="test") == 2
+
+
 def test_an_error_is_given_to_its_own_and_to_nobody_else() -> None:
     busy = Busy()
     busy.act = lambda ones: [InvalidInputError("no") if one == 3 else one for one in ones]
@@ -119,19 +154,20 @@ def test_one_that_must_wait_leads_the_next_turn_before_those_who_came_later() ->
 
 @contextmanager
 def at_once(ctx: Context, kind: str, count: int) -> Any:
-    """A pool whose presses of this kind meet in one turn: the first to come waits until the others have."""
-    turns, real = ctx.turns, ctx.turns.take
+    """A pool whose presses of this kind meet in one turn: whoever leads waits until all have come."""
+    turns, real, came = ctx.turns, ctx.turns.take, threading.Event()
     queue = turns._queue(kind)
 
     def take(act: Any, one: Any, *, kind: object) -> Any:
-        def when_all_came(ones: Sequence[Any]) -> Any:
+        def when_all_came(everybody: Any) -> Any:
             for _ in range(_PATIENCE * 1000):
-                if len(ones) + len(queue.waiting) >= count or len(ones) > 1:
+                if came.is_set() or len(queue.waiting) >= count:
                     break
                 threading.Event().wait(0.001)
-            return act(ones)
+            came.set()
+            return act(everybody)
 
-        return real(when_all_came if not queue.waiting else act, one, kind=kind)
+        return real(when_all_came, one, kind=kind)
 
     turns.take = take  # type: ignore[method-assign]
     try:
@@ -158,7 +194,7 @@ def states(ctx: Context) -> dict[int, str]:
 def test_stops_that_come_at_one_time_each_count_once_with_evidence_of_their_own(ctx: Context, world: World) -> None:
     _, mails = readers(ctx, world, 6)
     tokens = [link(ctx, Purpose.STOP, ref) for _, ref in mails]
-    with at_once(ctx, "withdraw", 13) as pool:  # whoever leads is alone, so at most one of them misses its twin
+    with at_once(ctx, "withdraw", 13) as pool:
         done = [pool.submit(withdraw, ctx, token, "page", HOME) for token in [*tokens, *tokens]]
         wrong = pool.submit(withdraw, ctx, "no token", "page", HOME)
     with pytest.raises(TokenError):
