@@ -8,7 +8,7 @@ from jinja2 import StrictUndefined
 
 from outreach.config import Settings
 from outreach.services.context import Context, open_context
-from outreach.web import auth, errors, formats, layout, limits, log, pages, refs, security
+from outreach.web import auth, errors, formats, language, layout, limits, log, pages, refs, security
 from outreach.web.account.views import blueprint as account
 from outreach.web.admin.views import blueprint as admin
 from outreach.web.answers.views import blueprint as answers
@@ -64,6 +64,7 @@ def create_app(given: Settings | Context, *, testing: bool = False) -> Flask:
     auth.watch_doors(app)
     formats.set_up_formats(app)
     layout.set_up_layout(app)
+    language.set_up_language(app)
     errors.handle_errors(app)
     for blueprint in SLICES:
         app.register_blueprint(blueprint)

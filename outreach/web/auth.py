@@ -134,7 +134,7 @@ def safe_next(target: str | None, *, otherwise: str) -> str:
 
 def watch_doors(app: Flask) -> None:
     """Install Flask-Login and the check before every view. Files under static/ are open to all."""
-    manager = LoginManager(app)
+    manager = LoginManager(app, add_context_processor=False)  # no template asks Flask-Login who is signed in
     manager.session_protection = None  # type: ignore[assignment]  # sessions live in the table; a changed network must not end them
     manager.user_loader(_load)
     app.before_request(_guard)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from flask import flash, request
+from flask import Flask, flash, g, request
 from flask_babel import get_locale, lazy_gettext
+from werkzeug.local import LocalProxy
 
 from outreach import translations
 from outreach.web.formats import speak
@@ -42,11 +43,17 @@ def present_locale() -> str:
     return translations.closest(str(get_locale())) or "en"
 
 
-def present_language() -> Language:
-    """The same, as layouts need it."""
+def set_up_language(app: Flask) -> None:
+    """Give every template `language`, a `Language`."""
+    app.jinja_env.globals["language"] = LocalProxy(_present_language)
+
+
+def _present_language() -> Language:
     code = present_locale()
-    chosen = chosen_locale()
-    return Language(code, translations.direction(code), f"?lang={chosen}" if chosen else "", _ALL)
+    if "language" not in g or g.language.code != code:
+        chosen = chosen_locale()
+        g.language = Language(code, translations.direction(code), f"?lang={chosen}" if chosen else "", _ALL)
+    return cast(Language, g.language)
 
 
 def speak_as_asked() -> None:

@@ -12,7 +12,7 @@ from outreach.domain.errors import NotFoundError
 from outreach.services.public_text import House, see_house
 from outreach.web.faults import expect_faults
 from outreach.web.home import context
-from outreach.web.language import present_language, speak_as_asked
+from outreach.web.language import speak_as_asked
 
 
 def for_people(blueprint: Blueprint, *, ignores_cookies: frozenset[str] = frozenset()) -> None:
@@ -23,7 +23,6 @@ def for_people(blueprint: Blueprint, *, ignores_cookies: frozenset[str] = frozen
 
     def shared() -> dict[str, object]:
         return {
-            "language": present_language(),
             "house": LocalProxy(_house),
             "ignores_cookies": request.endpoint in ignores_cookies,
         }

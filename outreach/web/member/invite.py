@@ -20,7 +20,7 @@ from outreach.services.invite import Draft, Preview
 from outreach.web.auth import current_actor, current_session, door
 from outreach.web.framed import allow_styles_of
 from outreach.web.home import context
-from outreach.web.language import chosen_locale, present_language, present_locale, tell
+from outreach.web.language import chosen_locale, present_locale, tell
 from outreach.web.member.slice import blueprint
 from outreach.web.sentences import sentence
 
@@ -145,5 +145,5 @@ def _as_they_see_it(preview: Preview) -> Markup:
         expires=now + preview.expires_days * _DAY,
     )
     with force_locale(preview.locale):
-        words = render_template("parts/invitation.html", view=view, acts=None, level="h2", language=present_language())
+        words = render_template("parts/invitation.html", view=view, acts=None, level="h2")
     return Markup(words)  # noqa: S704  our own template, which escapes what was typed

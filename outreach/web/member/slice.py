@@ -10,7 +10,7 @@ from outreach.services.public_text import see_house
 from outreach.web.auth import MEMBER, present_session
 from outreach.web.faults import expect_faults
 from outreach.web.home import context
-from outreach.web.language import present_language, speak_as_asked, speak_to
+from outreach.web.language import speak_as_asked, speak_to
 
 blueprint = Blueprint("member", __name__)
 
@@ -26,7 +26,7 @@ def _speak() -> None:
 
 @blueprint.context_processor
 def _language() -> dict[str, object]:
-    return {"language": present_language(), "house": see_house(context()), "ignores_cookies": False}
+    return {"house": see_house(context()), "ignores_cookies": False}
 
 
 def lost(title: str, text: str, status: int) -> ResponseReturnValue:

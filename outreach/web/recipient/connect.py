@@ -13,7 +13,6 @@ from outreach.services.connect import ConnectView
 from outreach.services.sign_up import seconds_since, stamp
 from outreach.web.auth import door
 from outreach.web.home import context
-from outreach.web.language import present_language
 from outreach.web.limits import network_prefix
 from outreach.web.recipient.slice import blueprint, chosen_locale, present_locale, speak_to
 from outreach.web.security import framable
@@ -62,7 +61,7 @@ def badge(link: bytes) -> ResponseReturnValue:
     """Rendered without what other pages are given, since some of that looks into the cookie."""
     page = current_app.jinja_env.get_template("recipient/badge.html")
     shown = connect_links.view_link(context(), link)
-    return Response(page.render(link=shown, language=present_language()), mimetype="text/html")
+    return Response(page.render(link=shown), mimetype="text/html")
 
 
 @blueprint.get("/connect/confirm/<token>")

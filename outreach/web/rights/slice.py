@@ -9,7 +9,7 @@ from outreach.services.public_text import see_house
 from outreach.services.rights.erasure import WorksHereError
 from outreach.web.faults import expect_faults
 from outreach.web.home import context
-from outreach.web.language import present_language, speak_as_asked
+from outreach.web.language import speak_as_asked
 
 blueprint = Blueprint("rights", __name__)
 blueprint.before_request(speak_as_asked)
@@ -17,7 +17,7 @@ blueprint.before_request(speak_as_asked)
 
 @blueprint.context_processor
 def _language() -> dict[str, object]:
-    return {"language": present_language(), "house": see_house(context()), "ignores_cookies": False}
+    return {"house": see_house(context()), "ignores_cookies": False}
 
 
 def lost(title: str, text: str, status: int, *, token: str | None = None) -> ResponseReturnValue:

@@ -7,7 +7,7 @@ from outreach.services.officer.public_figures import PublicFigures, figures_vers
 from outreach.services.public_text import see_house
 from outreach.web.auth import door
 from outreach.web.home import context
-from outreach.web.language import present_language, present_locale, speak_as_asked
+from outreach.web.language import present_locale, speak_as_asked
 
 blueprint = Blueprint("transparency", __name__)
 blueprint.before_request(speak_as_asked)
@@ -23,7 +23,7 @@ def figures() -> ResponseReturnValue:
 
 @blueprint.context_processor
 def _shared() -> dict[str, object]:
-    return {"language": present_language(), "house": see_house(context()), "ignores_cookies": False}
+    return {"house": see_house(context()), "ignores_cookies": False}
 
 
 def _figures(locale: str) -> PublicFigures | None:
