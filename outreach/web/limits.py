@@ -1,10 +1,12 @@
 """How often one network may knock: HTTP only. What a person may be sent is decided in transactions, never here."""
 
 import ipaddress
+from typing import cast
 
-from flask import Flask, current_app, request
-from flask_limiter import Limiter
+from flask import Flask, abort, current_app, request
 from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 
 from outreach.config import Settings
 from outreach.web.home import context
@@ -24,15 +26,13 @@ def network_prefix() -> str:
 
 def limit(app: Flask, settings: Settings) -> None:
     """Limit posts to public forms by network. Links with a token are never limited: stopping must always work."""
-    app.extensions["outreach.limiter"] = Limiter(
-        network_prefix,
-        app=app,
-        application_limits=[settings.http_limit],
-        application_limits_exempt_when=lambda: not _is_public_form(),
-        storage_uri="memory://",
-        strategy="moving-window",
-        headers_enabled=False,
-    )
+    app.extensions["outreach.limits"] = MovingWindowRateLimiter(MemoryStorage())
+    allowed = parse(settings.http_limit)
+
+    @app.before_request
+    def _not_too_often() -> None:
+        if _is_public_form() and not _counted().hit(allowed, "http", network_prefix()):
+            abort(429)
 
 
 def may_sign_in(address: str) -> bool:
@@ -40,10 +40,14 @@ def may_sign_in(address: str) -> bool:
     ctx = context()
     account = ctx.keyring.blind("sign-in", address.strip().casefold()).hex()
     allowed = parse(ctx.settings.sign_in_limit)
-    limiter: Limiter = current_app.extensions["outreach.limiter"]
-    by_network = limiter.limiter.hit(allowed, "sign-in", network_prefix())
-    by_account = limiter.limiter.hit(allowed, "sign-in-account", account)
+    by_network = _counted().hit(allowed, "sign-in", network_prefix())
+    by_account = _counted().hit(allowed, "sign-in-account", account)
     return by_network and by_account
+
+
+def _counted() -> MovingWindowRateLimiter:
+    """What this process has counted."""
+    return cast(MovingWindowRateLimiter, current_app.extensions["outreach.limits"])
 
 
 def _is_public_form() -> bool:

@@ -99,7 +99,7 @@ def app(ctx: Context, applications: dict[str, Flask], request: pytest.FixtureReq
     made.config.update(config)
     made.extensions.clear()
     made.extensions.update(extensions)
-    made.extensions["outreach.limiter"].reset()
+    made.extensions["outreach.limits"].storage.reset()
 
 
 @pytest.fixture
