@@ -26,6 +26,7 @@ class Database:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         self._clock_file = clock_file
+        # The connection last used is used next: it has its statements planned, and its pages at hand.
         self.engine: Engine = _sqlite(url) if self.is_sqlite else _postgresql(url, pool_size)
         alone: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._writers = Writers(str(self.engine.url.database)) if self.is_sqlite else None
@@ -101,7 +102,8 @@ def is_looking(connection: Connection) -> bool:
 
 
 def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    connect = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, connect_args=connect, pool_use_lifo=True)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -128,7 +130,7 @@ def _sqlite(url: str) -> Engine:
 
 def _postgresql(url: str, pool_size: int) -> Engine:
     url = re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", url)
-    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size)
+    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_use_lifo=True)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
