@@ -258,7 +258,7 @@ def _contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, st
         token = desk.ctx.tokens.issue(Purpose.ACCOUNT, row.confirmation_ref, desk.now)
         url = f"{desk.ctx.settings.public_url}/members/choose/{token}"
         facts = {"url": url, "minutes": ACCOUNT_MINUTES, "is_new": row.account is None}
-        return _system_words(desk, row, brand, "account", row.confirmation_locale, facts), ""
+        return _system_words(desk, row, brand, "account", row.confirmation_locale, facts), _stop_url(desk, row)
     if row.origin == "confirmation":
         return _question(desk, row, brand)
     body = desk.keys.facts(row.contact, row.body_box)
@@ -266,8 +266,7 @@ def _contents(desk: _Others, row: Row[Any], brand: Row[Any]) -> tuple[Filled, st
     facts = {"name": fields.get("name", ""), **body["facts"]}
     if "token" in facts:
         facts["url"] = f"{desk.ctx.settings.public_url}/password/{facts['token']}"
-    is_stopped_by_press = row.origin == "reply" or (row.sender is not None and row.invitation is None)
-    stop_url = _stop_url(desk, row) if is_stopped_by_press else ""
+    stop_url = _stop_url(desk, row)
     if row.origin == "reply":
         facts["stop_url"] = stop_url
     return _system_words(desk, row, brand, body["template"], row.locale, facts), stop_url

@@ -327,19 +327,20 @@ def tell_requester(conn: Connection, ctx: Context, now: int, invitation_row: Row
     owner = members.by_id(conn, invitation_row.member)
     if person is not None and owner is not None:
         token = ctx.tokens.issue(Purpose.INVITATION, invitation_row.ref, now)
+        made = connections.live_between(conn, owner.contact, person.id)
         facts = {
             "owner": members.name_of(ContactKeys(ctx.keyring, conn), owner),
             "start_url": f"{ctx.settings.public_url}/members/start",
             "end_url": f"{ctx.settings.public_url}/connection/{token}/end",
-            "write_to": _write_to(conn, ctx, owner.contact, person.id),
+            "write_to": _write_to(conn, ctx, made, person.id),
         }
-        outbox.queue_notice(conn, ctx, now, person, template="connected", facts=facts, invitation=invitation_row.id)
+        about = {"invitation": invitation_row.id, "connection": None if made is None else made.ref}
+        outbox.queue_notice(conn, ctx, now, person, template="connected", facts=facts, **about)
 
 
-def _write_to(conn: Connection, ctx: Context, owner: int, asker: int) -> str:
+def _write_to(conn: Connection, ctx: Context, made: connections.ConnectionRow | None, asker: int) -> str:
     """The address at which who asked reaches the owner; empty while no mail comes in here."""
-    row = connections.live_between(conn, owner, asker)
-    address = None if row is None else relaying.to_write_to(conn, row.id, asker)
+    address = None if made is None else relaying.to_write_to(conn, made.id, asker)
     return "" if address is None or not ctx.settings.mail_in else f"{address.local_part}@{ctx.settings.mail_in}"
 
 

@@ -50,15 +50,17 @@ def queue_notice(
     facts: Mapping[str, Any],
     topic: int | None = None,
     invitation: int | None = None,
+    connection: bytes | None = None,
 ) -> bytes:
     """Plan a notice (`templates/mail/<template>`) whose `facts` are boxed under its reader's key. Returns its ref.
 
     `topic`: the one it is about, for a recipient, who gets it only while they get mail from us. `invitation`: the one
     whose connection it is about, for whoever was invited, while they are connected. Neither: for staff, and for members
-    who want such mails.
+    who want such mails. `connection`: the ref of the one a press in it mutes.
     """
     keys = ContactKeys(ctx.keyring, conn)
-    body = keys.seal(person.id, {"template": template, "facts": dict(facts)})
+    stream = {} if connection is None else {"connection": connection.hex()}
+    body = keys.seal(person.id, {"template": template, "facts": dict(facts), **stream})
     about: dict[str, Any] = {"topic": topic, "invitation": invitation}
     return _queue(conn, now, person, origin="notice", lane=NOTICE_LANE, due=now, body_box=body, **about)
 

@@ -22,8 +22,9 @@ from outreach.store.staging import among_keys, bound_keys
 class Standing:
     """What a mail's link is about. `topic`: its title, empty when the mail belongs to none; `state`: of its consent; of
     an invitation withdrawn, once its reader wants nothing more from anybody here. `is_question`: it asks for a first
-    yes; `is_open`: which nobody has answered yet. `stream`: what a mail that stands under no consent goes on with
-    (`services/streams.py`); its state is withdrawn once that is stopped.
+    yes; `asks`: that, or whether somebody's act was its reader's; `is_open`: which nobody has answered yet. `stream`:
+    what a mail that stands under no consent goes on with (`services/streams.py`); its state is withdrawn once that is
+    stopped.
     """
 
     house: House
@@ -32,6 +33,7 @@ class Standing:
     topic: str = ""
     state: str = "none"
     is_question: bool = False
+    asks: bool = False
     is_open: bool = False
     is_invitation: bool = False
     stream: str = ""
@@ -41,7 +43,7 @@ class Standing:
 class Mail:
     """The mail a link was in, as far as acting on it needs. `question`: what it asks about, of the mails that ask.
 
-    `invitation`: the one it brings; a notice about a connection brings none. `is_reply`: it goes on with a stream.
+    `invitation`: the one it brings; a notice about a connection brings none. `goes_on`: it may belong to a stream.
     `people`: its reader, and those they went along to with a change of address, in that order.
     """
 
@@ -55,7 +57,7 @@ class Mail:
     invitation: int | None = None
     question: str = ""
     is_open: bool = False
-    is_reply: bool = False
+    goes_on: bool = False
 
 
 _MAIL = (
@@ -105,7 +107,7 @@ def find_mails(conn: Connection, refs: Collection[bytes]) -> dict[bytes, Mail]:
             invitation=row.invitation if row.origin == "invitation" else None,
             question=row.about or "",
             is_open=row.about is not None and row.answered is None,
-            is_reply=row.origin == "reply",
+            goes_on=row.origin == "reply" or (row.origin == "notice" and row.topic is None),
         )
         for row in rows
     }
@@ -138,6 +140,7 @@ def _standing(conn: Connection, house: House, mail: Mail, rows: Sequence[consent
         topic=_title(conn, mail, here),
         state=_state(conn, mail, here),
         is_question=mail.question == "topics",
+        asks=mail.question in {"topics", "account", "address"},
         is_open=mail.is_open,
         is_invitation=mail.invitation is not None,
     )

@@ -1,4 +1,5 @@
-"""Stopping mails that stand under no consent, from a link in one of them: a connected person's, and our answers.
+"""Stopping mails that stand under no consent, from a link in one of them: a connected person's, what we tell of a
+connection, and our answers.
 
 A press mutes the connection (`services/relaying`): the other side is not told, what they write is kept a while, and it
 can be taken back, as a scanner's press must be; ending stays its own act. Of a conversation it says "no more by mail":
@@ -92,7 +93,7 @@ def resume(conn: Connection, ctx: Context, now: int, ref: bytes, stopped: int, *
 def _find(conn: Connection, ctx: Context, ref: bytes, *, lock: bool = False) -> _Found | None:
     """By what the mail's box says: the row that passed it on is forgotten one day, a link that stops never is."""
     row = conn.execute(_MAIL, {"of_ref": ref}).one_or_none()
-    if row is None or row.origin != "reply":
+    if row is None or row.origin not in {"reply", "notice"}:
         return None
     facts = ContactKeys(ctx.keyring, conn).facts(row.contact, row.body_box)
     if CONNECTION in facts:

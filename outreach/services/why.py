@@ -237,7 +237,8 @@ def _about(row: Row[Any], keys: ContactKeys) -> str:
         return str(row.way or "")
     if row.origin in {"notice", "reply"} and row.body_box is not None:
         facts = keys.facts(row.contact, row.body_box)
-        return streams.CONNECTION if streams.CONNECTION in facts else str(facts.get("template", ""))
+        is_passed_on = row.origin == "reply" and streams.CONNECTION in facts
+        return streams.CONNECTION if is_passed_on else str(facts.get("template", ""))
     return ""
 
 

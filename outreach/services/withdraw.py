@@ -17,7 +17,7 @@ from outreach.domain.errors import ConflictError, InvalidInputError, OutreachErr
 from outreach.domain.frequency import Cap
 from outreach.domain.invitation import Answer
 from outreach.domain.tokens import Purpose, Token
-from outreach.services import streams
+from outreach.services import notices, streams
 from outreach.services.answers import settle_refusal
 from outreach.services.confirm import Client, close_declined
 from outreach.services.consents import Change, Held, apply_changes
@@ -60,11 +60,12 @@ class Press:
 
 @dataclass(frozen=True)
 class Act:
-    """What a press asks to be done about its mail."""
+    """What a press asks to be done about its mail. `everything`: not about that mail alone, but all there is."""
 
     mail: Mail
     how: str
     client: Client
+    everything: bool = False
 
 
 def view_stop(ctx: Context, token: str) -> Standing:
@@ -73,12 +74,12 @@ def view_stop(ctx: Context, token: str) -> Standing:
         read = ctx.tokens.read(Purpose.STOP, token, ctx.db.now(conn))
         mail = find_mail(conn, read.ref)
         here = standing(conn, mail)
-        return streams.beside(conn, ctx, mail.ref, here) if mail is not None and mail.is_reply else here
+        return streams.beside(conn, ctx, mail.ref, here) if mail is not None and mail.goes_on else here
 
 
 def withdraw(ctx: Context, token: str, how: str, client: Client, *, purpose: Purpose = Purpose.STOP) -> Withdrawn:
     """Stop this mail's topic ("one-click", "page") or "everything"; lower its cap (LOWER_CAPS) or "pause" it. A mail
-    that goes on with a connection or a conversation stops that.
+    that goes on with a connection or a conversation stops that, and one that belongs to nothing stops everything.
 
     `purpose`: the kind of link, STOP or WHY. Idempotent. A mail that asked a question is answered no. Raises
     TokenError, InvalidInputError for another `how`.
@@ -107,7 +108,7 @@ def _withdraw(ctx: Context, everybody: Callable[[], Sequence[Press]]) -> list[Wi
             if mail is None:  # for ever: nothing is held, so nothing is sent
                 outcomes[place] = Withdrawn(standing=standing(conn, None), changed=0)
                 continue
-            act = Act(mail, press.how, press.client)
+            act = _act(conn, ctx, mail, press.how, press.client)
             if not all(_are_apart(other, act) for other in taken):
                 outcomes[place] = Later()
                 continue
@@ -120,9 +121,15 @@ def _withdraw(ctx: Context, everybody: Callable[[], Sequence[Press]]) -> list[Wi
         after = standings(conn, [act.mail for act in acts.values()])
         for (place, act), count, here in zip(acts.items(), changed, after, strict=True):
             undo = ctx.tokens.issue(Purpose.UNDO, act.mail.ref, now) if count and act.how != "one-click" else None
-            told = streams.beside(conn, ctx, act.mail.ref, here) if act.mail.is_reply else here
+            told = streams.beside(conn, ctx, act.mail.ref, here) if act.mail.goes_on else here
             outcomes[place] = Withdrawn(standing=told, changed=count, undo=undo)
         return [outcomes[place] for place in range(len(presses))]
+
+
+def _act(conn: Connection, ctx: Context, mail: Mail, how: str, client: Client) -> Act:
+    is_alone = mail.topic is None and mail.confirmation is None and mail.invitation is None
+    stops_all = how in _STOPS and is_alone and streams.stream_of(conn, ctx, mail.ref) is None
+    return Act(mail, how, client, everything=how == "everything" or stops_all)
 
 
 def _are_apart(one: Act, other: Act) -> bool:
@@ -134,7 +141,7 @@ def _are_apart(one: Act, other: Act) -> bool:
 
 def _is_plain(act: Act) -> bool:
     mail = act.mail
-    is_of_topic = mail.topic is not None and mail.confirmation is None and mail.invitation is None and not mail.is_reply
+    is_of_topic = mail.topic is not None and mail.confirmation is None and mail.invitation is None and not mail.goes_on
     return is_of_topic and act.how in {"one-click", "page"}
 
 
@@ -148,11 +155,13 @@ def withdraw_by_mail(conn: Connection, ctx: Context, now: int, ref: bytes) -> in
         return 0
     if mail.invitation is not None:
         return _never_again(conn, ctx, now, mail).changed
-    return _reduce(conn, ctx, now, [Act(mail, "mail", Client())])[0]
+    return _reduce(conn, ctx, now, [_act(conn, ctx, mail, "mail", Client())])[0]
 
 
 def _reduce(conn: Connection, ctx: Context, now: int, acts: Sequence[Act]) -> list[int]:
-    """Change what still stands, each act about another person. Returns how many consents and streams each changed."""
+    """Change what still stands, each act about another person. Returns how many consents, streams and kinds of notices
+    each changed.
+    """
     if not acts:
         return []
     people = [one for act in acts for one in act.mail.people]
@@ -162,7 +171,7 @@ def _reduce(conn: Connection, ctx: Context, now: int, acts: Sequence[Act]) -> li
     changes: list[list[Change]] = []
     for act in acts:
         mine = [row for row in rows if row.contact in act.mail.people]
-        wanted = _changes(conn, act.mail, mine, act.how, act.client, now)
+        wanted = _changes(conn, act, mine, now)
         changes.append([_with_memory(change, before[change.contact, change.topic]) for change in wanted])
     together = [change for some in changes for change in some]
     apply_changes(conn, ctx, now, actor=RECIPIENT, changes=together, held=Held(refs, rows))
@@ -171,13 +180,15 @@ def _reduce(conn: Connection, ctx: Context, now: int, acts: Sequence[Act]) -> li
             if (person := find_by_id(conn, change.contact)) is not None:
                 withhold_surplus(conn, now, person, change.topic, Cap(*LOWER_CAPS[act.how]))
         if act.how in _STOPS:  # less, or later, is no answer to what a mail asks
-            _answer_no(conn, ctx, now, act.mail, everything=act.how == "everything")
-    return [len(some) + _stop_stream(conn, ctx, now, act) for act, some in zip(acts, changes, strict=True)]
+            _answer_no(conn, ctx, now, act.mail, everything=act.everything)
+    return [len(some) + _stop_others(conn, ctx, now, act) for act, some in zip(acts, changes, strict=True)]
 
 
-def _stop_stream(conn: Connection, ctx: Context, now: int, act: Act) -> int:
-    is_stop = act.mail.is_reply and act.how in _STOPS
-    return streams.stop(conn, ctx, now, act.mail.ref) if is_stop else 0
+def _stop_others(conn: Connection, ctx: Context, now: int, act: Act) -> int:
+    """What comes under no consent."""
+    is_stream = act.mail.goes_on and act.how in _STOPS
+    stopped = streams.stop(conn, ctx, now, act.mail.ref) if is_stream else 0
+    return stopped + (notices.switch_off(conn, now, act.mail.ref, act.mail.people) if act.everything else 0)
 
 
 def _never_again(conn: Connection, ctx: Context, now: int, mail: Mail) -> Withdrawn:
@@ -188,8 +199,8 @@ def _never_again(conn: Connection, ctx: Context, now: int, mail: Mail) -> Withdr
 
 
 def undo(ctx: Context, token: str, client: Client) -> int:
-    """Take back what one press changed, within its hour. Returns how many consents, and streams, were put back; twice
-    is once.
+    """Take back what one press changed, within its hour. Returns how many consents, streams and kinds of notices were
+    put back; twice is once.
     """
     with ctx.db.transaction() as conn:
         now = ctx.db.now(conn)
@@ -206,8 +217,8 @@ def undo(ctx: Context, token: str, client: Client) -> int:
             if back is not None and latest is not None and latest.id == event.id:
                 changes.append(back)
         apply_changes(conn, ctx, now, actor=RECIPIENT, changes=changes)
-        resumed = streams.resume(conn, ctx, now, mail.ref, read.issued) if mail.is_reply else 0
-        return len(changes) + resumed
+        resumed = streams.resume(conn, ctx, now, mail.ref, read.issued) if mail.goes_on else 0
+        return len(changes) + resumed + notices.switch_on_again(conn, now, mail.ref, mail.people, read.issued)
 
 
 def can_undo(ctx: Context, token: str) -> bool:
@@ -220,15 +231,16 @@ def can_undo(ctx: Context, token: str) -> bool:
         return True
 
 
-def _changes(
-    conn: Connection, mail: Mail, rows: list[consents.Held], how: str, client: Client, now: int
-) -> list[Change]:
+def _changes(conn: Connection, act: Act, rows: list[consents.Held], now: int) -> list[Change]:
     """What a press changes: only what is still standing, so that pressing twice is pressing once."""
-    if how != "everything" and mail.topic is not None:
+    mail, how, client = act.mail, act.how, act.client
+    if act.everything:
+        pass
+    elif mail.topic is not None:
         rows = [row for row in rows if row.topic == mail.topic]
-    elif how != "everything" and mail.confirmation is not None:
+    elif mail.confirmation is not None:
         rows = [row for row in rows if row.topic in _granted_by(conn, mail.confirmation)]
-    elif how != "everything":
+    else:
         rows = []
     evidence = {"act": _ACTS[how], "ip": client.ip, "browser": client.browser[:500]}
     base = [

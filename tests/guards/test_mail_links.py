@@ -1,5 +1,7 @@
 """A mail that is forwarded gives its new reader nothing: its links stop, lower, pause, or explain that one mail."""
 
+import email
+import re
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -167,6 +169,20 @@ def test_a_stranger_with_any_mail_of_ours_can_stop_or_lower_and_reaches_nothing_
                 _assert_only_less(before, _all_states(house))
                 before = _all_states(house)
     assert len(met) > 3
+
+
+def test_every_mail_is_stopped_by_one_click(site: Flask, house: Context, lived: Path) -> None:
+    """RFC 8058, whatever the mail is about; what leads into an account too."""
+    every = {letter.subject: letter for letter in read_letters(lived / "instance" / "mailbox", every=5)}
+    assert len(every) > 15
+    for subject, letter in every.items():
+        head = email.message_from_string(letter.source)
+        (url,) = re.findall(r"<(http[^>]*)>", head["List-Unsubscribe"])
+        assert head["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click", subject
+        before = _all_states(house)
+        answer = browser(site, VISITOR).post(url, data={"List-Unsubscribe": "One-Click"})
+        assert answer.status_code == 200, subject
+        _assert_only_less(before, _all_states(house))
 
 
 def test_what_a_stranger_stopped_nobody_else_can_undo(site: Flask, house: Context, letters: list[Letter]) -> None:

@@ -158,12 +158,11 @@ def test_stopping_from_the_mail_that_asked_ends_what_it_began(ctx: Context, worl
     assert state_of(ctx) == "withdrawn"
 
 
-def test_a_mail_of_no_topic_stops_nothing_but_everything(ctx: Context, world: World) -> None:
+@pytest.mark.parametrize("how", ["one-click", "page", "everything"])
+def test_a_stop_in_a_mail_that_belongs_to_nothing_stops_everything(ctx: Context, world: World, how: str) -> None:
     person, _, _ = subscribed(ctx, world)
     ref = letter(ctx, world, person, None, origin="notice")
-    stop(ctx, ref, "page")
-    assert state_of(ctx) == "granted"
-    stop(ctx, ref, "everything")
+    stop(ctx, ref, how)
     assert state_of(ctx) == "withdrawn"
 
 

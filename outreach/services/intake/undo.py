@@ -13,7 +13,7 @@ from outreach.domain.actors import Actor, Role
 from outreach.domain.consent import LIVE, Event, State
 from outreach.domain.errors import ConflictError, NotFoundError
 from outreach.mail.inbound.incoming import Kind
-from outreach.services import streams
+from outreach.services import notices, streams
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.services.intake.questions import ask_again
@@ -46,12 +46,12 @@ def undo_report(ctx: Context, actor: Actor, ref: bytes, reason: str) -> int:
         now = ctx.db.now(conn)
         restored = _restore(conn, ctx, now, actor, row)
         asked = ask_again(conn, ctx, now, actor, row) if row.kind == Kind.COMPLAINT else 0
-        resumed = row.kind == Kind.UNSUBSCRIBE and streams.resume(conn, ctx, now, row.message_ref, row.at, actor=actor)
+        resumed = _resume(conn, ctx, now, actor, row) if row.kind == Kind.UNSUBSCRIBE else 0
         lifted = row.bar is not None and suppressions.lift(conn, now, row.bar)
         rests = row.rested is not None and store.end_rest(conn, row.contact, row.rested, row.rest_before)
         store.note(conn, row.id, undone=now, undone_reason=said)
         body = {"report": ref.hex(), "kind": row.kind, "reason": said, "restored": restored}
-        body |= {"questions": asked, "streams": int(resumed)}
+        body |= {"questions": asked, "streams": resumed}
         body |= {"bar": row.bar.hex() if lifted else None, "rest": rests}
         record(conn, now, _entry("report.undone", actor, row, body))
         if lifted:
@@ -61,6 +61,12 @@ def undo_report(ctx: Context, actor: Actor, ref: bytes, reason: str) -> int:
 
 
 _BAR = {Kind.HARD_BOUNCE.value: "bounce", Kind.COMPLAINT.value: "complaint"}
+
+
+def _resume(conn: Connection, ctx: Context, now: int, actor: Actor, row: Row[Any]) -> int:
+    """What came under no consent, and came no more."""
+    stream = streams.resume(conn, ctx, now, row.message_ref, row.at, actor=actor)
+    return stream + notices.switch_on_again(conn, now, row.message_ref, [row.contact], row.at, actor=actor)
 
 
 def _restore(conn: Connection, ctx: Context, now: int, actor: Actor, row: Row[Any]) -> int:

@@ -137,7 +137,8 @@ def _warn(conn: Connection, ctx: Context, now: int, row: store.RelayedRow, write
         "days": HELD_DAYS,
         "doubts": [[one.kind, one.shown] for one in doubts_of(ContactKeys(ctx.keyring, conn), row)],
     }
-    notice = outbox.queue_notice(conn, ctx, now, writer, template="relay-held", facts=facts)
+    about = row.connection_ref
+    notice = outbox.queue_notice(conn, ctx, now, writer, template="relay-held", facts=facts, connection=about)
     warning = conn.execute(select(message.c.id).where(message.c.ref == notice)).scalar_one()
     store.change(conn, row.id, warning=warning, warnings=row.warnings + 1)
 

@@ -90,7 +90,8 @@ def _tell(conn: Connection, ctx: Context, now: int, row: store.RelayedRow) -> No
     if writer is None:
         return
     facts = {"written": day(row.received, read_house(conn), writer.locale)}
-    notice = outbox.queue_notice(conn, ctx, now, writer, template="relay-failed", facts=facts)
+    about = row.connection_ref
+    notice = outbox.queue_notice(conn, ctx, now, writer, template="relay-failed", facts=facts, connection=about)
     told = conn.execute(select(message.c.id).where(message.c.ref == notice)).scalar_one()
     store.change(conn, row.id, warning=told)
 

@@ -1,0 +1,87 @@
+"""A stop in a mail that belongs to nothing: what members and staff are told of our own accord ends too, and returns."""
+
+import json
+
+import pytest
+from sqlalchemy import select, update
+
+from outreach.domain.errors import ConflictError
+from outreach.domain.tokens import Purpose
+from outreach.services.confirm import Client
+from outreach.services.context import Context
+from outreach.services.withdraw import undo, withdraw
+from outreach.store.schema.audit import audit_entry
+from outreach.store.schema.members import member
+from outreach.store.schema.organisation import staff
+from tests.factories import World
+from tests.services.people import letter, link
+
+HOME = Client("203.0.113.9", "Firefox")
+
+
+@pytest.fixture
+def told(ctx: Context, world: World) -> int:
+    """A contact with both accounts, told by both."""
+    made = world.member("anna@example.org")
+    account = world.staff()
+    with ctx.db.transaction() as conn:
+        conn.execute(update(member).values(notify=1))
+        conn.execute(update(staff).where(staff.c.id == account).values(contact=made.person.id))
+    return made.person.id
+
+
+def switches(ctx: Context) -> tuple[int, int]:
+    """(the member's, the staff's)."""
+    with ctx.db.reading() as conn:
+        return conn.execute(select(member.c.notify)).scalar_one(), conn.execute(
+            select(staff.c.told_of_dues)
+        ).scalar_one()
+
+
+def log(ctx: Context) -> list[tuple[str, str]]:
+    with ctx.db.reading() as conn:
+        rows = conn.execute(select(audit_entry).where(audit_entry.c.kind.like("notices.%")).order_by(audit_entry.c.id))
+        return [(row.kind, json.loads(row.body)["of"]) for row in rows]
+
+
+@pytest.mark.parametrize("how", ["one-click", "page", "everything"])
+def test_a_stop_in_a_notice_ends_them_and_says_so_in_the_log(ctx: Context, world: World, told: int, how: str) -> None:
+    token = link(ctx, Purpose.STOP, letter(ctx, world, told, None, origin="notice"))
+    assert withdraw(ctx, token, how, HOME).changed == 2
+    assert switches(ctx) == (0, 0)
+    assert log(ctx) == [("notices.stopped", "member"), ("notices.stopped", "staff")]
+    assert withdraw(ctx, token, how, HOME).changed == 0
+
+
+def test_everything_ends_them_from_a_campaigns_mail_and_its_topic_alone_does_not(
+    ctx: Context, world: World, told: int
+) -> None:
+    topic, _ = world.topic()
+    token = link(ctx, Purpose.STOP, letter(ctx, world, told, topic))
+    assert withdraw(ctx, token, "one-click", HOME).changed == 0
+    assert switches(ctx) == (1, 1)
+    assert withdraw(ctx, token, "everything", HOME).changed == 2
+    assert switches(ctx) == (0, 0)
+
+
+def test_undo_puts_back_what_that_press_took_and_nothing_else(ctx: Context, world: World, told: int) -> None:
+    with ctx.db.transaction() as conn:
+        conn.execute(update(member).values(notify=0))  # by choice, long ago
+    token = link(ctx, Purpose.STOP, letter(ctx, world, told, None, origin="notice"))
+    pressed = withdraw(ctx, token, "everything", HOME)
+    assert pressed.changed == 1
+    assert pressed.undo is not None
+    assert undo(ctx, pressed.undo, HOME) == 1
+    assert switches(ctx) == (0, 1)
+    assert log(ctx) == [("notices.stopped", "staff"), ("notices.resumed", "staff")]
+    assert undo(ctx, pressed.undo, HOME) == 0
+    with pytest.raises(ConflictError):
+        undo(ctx, link(ctx, Purpose.UNDO, b"x" * 16), HOME)
+
+
+def test_an_account_that_is_closed_has_nothing_to_stop(ctx: Context, world: World, told: int) -> None:
+    with ctx.db.transaction() as conn:
+        conn.execute(update(member).values(closed=1))
+        conn.execute(update(staff).values(disabled=1))
+    token = link(ctx, Purpose.STOP, letter(ctx, world, told, None, origin="notice"))
+    assert withdraw(ctx, token, "everything", HOME).changed == 0
