@@ -6,9 +6,11 @@ import re
 import pytest
 
 from outreach.domain.errors import ConflictError, NotFoundError, TokenError
+from outreach.services.confirm import Client
 from outreach.services.relaying import held
 from outreach.services.relaying.looking_after import look_after_relays
 from outreach.services.relaying.showing import correspondence
+from outreach.services.withdraw import withdraw
 from tests.pipeline.conftest import Line
 from tests.pipeline.relaying import ALICE, BOB, Pair, read, words
 from tests.services.connecting import everything
@@ -103,3 +105,14 @@ def test_a_held_mail_is_its_writers_alone_and_time_drops_it(pair: Pair) -> None:
     states = {one.ref: one.state for one in correspondence(pair.ctx, pair.alice.actor, pair.ref).mine}
     assert states == {first.ref: "taken", second.ref: "dropped"}
     assert {json.dumps(one) for one in pair.line.entries("relay.held")}
+
+
+def test_the_warning_is_stopped_by_one_click_as_all_that_comes_of_the_connection(pair: Pair) -> None:
+    pair.write(HIDDEN)
+    (warning,) = pair.sent()
+    found = re.search(r"<http[^>]*/stop/([^>]*)>", read(warning)["List-Unsubscribe"])
+    assert found is not None
+    done = withdraw(pair.ctx, found[1], "one-click", Client())
+    assert (done.changed, done.standing.stream, done.standing.state) == (1, "connection", "withdrawn")
+    pair.write("Hello\n", by=BOB)
+    assert pair.sent() == []

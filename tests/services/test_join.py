@@ -5,12 +5,15 @@ import threading
 import pytest
 from sqlalchemy import select
 
-from outreach.domain.errors import ConflictError
+from outreach.domain.errors import ConflictError, TokenError
 from outreach.domain.tokens import Purpose
 from outreach.services import passwords
+from outreach.services.confirm import Client as Presser
 from outreach.services.context import Context
 from outreach.services.join import OfficeNameError, TakenNameError, choose, process_member_requests
 from outreach.services.members import edit_account
+from outreach.services.withdraw import withdraw
+from outreach.store.schema.campaigns import message
 from outreach.store.schema.consents import confirmation
 from outreach.store.schema.members import member
 from tests.factories import World
@@ -77,3 +80,17 @@ def test_nobody_is_called_as_staff_are_not_even_later(ctx: Context, world: World
     with pytest.raises(OfficeNameError) as caught:
         edit_account(ctx, alice.actor, name=name, locale="en", timezone="Europe/Stockholm", notify=False)
     assert caught.value.field == "name"
+
+
+def test_a_stop_in_the_mail_that_brings_the_link_says_no_and_ends_it(ctx: Context, world: World) -> None:
+    world.topic()
+    (token,) = tokens(ctx, ["alice@example.org"])
+    with ctx.db.reading() as conn:
+        ref = conn.execute(select(message.c.ref).where(message.c.origin == "confirmation")).scalar_one()
+    done = withdraw(ctx, link(ctx, Purpose.STOP, ref), "one-click", Presser())
+    assert done.standing.asks
+    assert not done.standing.is_question
+    assert count(ctx, confirmation, confirmation.c.answer == "declined") == 1
+    with pytest.raises(TokenError):
+        choose(ctx, token, name="Alice", password=PASSWORD, client=CLIENT)
+    assert count(ctx, member) == 0

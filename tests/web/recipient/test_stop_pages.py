@@ -89,6 +89,18 @@ def test_pressing_stops_and_undo_works_for_an_hour_in_that_browser_alone(
     assert "It is as it was before." in client.page(stop)
 
 
+def test_a_mail_that_belongs_to_nothing_offers_everything_and_one_click_is_that(
+    ctx: Context, client: Browser, world: World, mail: bytes
+) -> None:
+    with ctx.db.reading() as conn:
+        alice = conn.execute(select(message.c.contact).where(message.c.ref == mail)).scalar_one()
+    page = f"/stop/{link(ctx, Purpose.STOP, letter(ctx, world, alice, None, origin='notice'))}"
+    assert re.findall(r'name="how" value="(\w+)"', client.page(page)) == ["everything"]
+    answer = client.post(page, data={"List-Unsubscribe": "One-Click"})
+    assert "We send you nothing more of our own accord." in answer.text
+    assert state_of(ctx) == "withdrawn"
+
+
 def test_a_press_on_another_page_leaves_the_undo_of_the_first(ctx: Context, client: Browser, world: World) -> None:
     first_topic, second_topic = world.topic(), world.topic()
     person = world.person()
