@@ -33,14 +33,17 @@ def mail_fresh_link(ctx: Context, token: str) -> None:
             return
         consents.lock_contacts(conn, [mail.contact])
         here = standing(conn, mail)
-        gets_mail = any(row.state in LIVE for row in consents.held(conn, [mail.contact]))
-        if mail.topic is None or not gets_mail or not _may_send(ctx, conn, now, mail):
+        live = [row.topic for row in consents.held(conn, [mail.contact]) if row.state in LIVE]
+        if not live:
+            return
+        about = mail.topic or live[0]  # what they still get mail by: the notice rests on it
+        if not _may_send(ctx, conn, now, mail, about):
             return
         person = find_by_id(conn, mail.contact)
         assert person is not None  # noqa: S101  locked by this transaction
         link = f"{ctx.settings.public_url}/stop/{ctx.tokens.issue(Purpose.STOP, mail.ref, now)}"
         facts = {"topic": here.topic, "url": link}
-        notice = queue_notice(conn, ctx, now, person, template="fresh-link", facts=facts, topic=mail.topic)
+        notice = queue_notice(conn, ctx, now, person, template="fresh-link", facts=facts, topic=about)
         body = {"renews": mail.ref.hex()}
         record(
             conn,
@@ -62,13 +65,13 @@ def _leaked(ctx: Context, token: str, now: int) -> bytes | None:
     raise TokenError("This link is not complete, or not one of ours. Nothing was changed.")
 
 
-def _may_send(ctx: Context, conn: Connection, now: int, mail: Mail) -> bool:
+def _may_send(ctx: Context, conn: Connection, now: int, mail: Mail, topic: int) -> bool:
     """Whether none is on its way about this topic, and the mailbox's budget has room; takes a place in it."""
     own = select(contact.c.mailbox).where(contact.c.id == mail.contact).scalar_subquery()
     on_its_way = select(message.c.id).where(
         message.c.mailbox == own,  # the index is by mailbox
         message.c.contact == mail.contact,
-        message.c.topic == mail.topic,
+        message.c.topic == topic,
         message.c.origin == "notice",
         message.c.state == "planned",
     )

@@ -113,6 +113,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
        for one, act in (("approved", "campaign"), ("declined", "policy"), ("lapsed", "reveal"), ("", "campaign"))},
     "connected, no address": ("connected", {**FACTS["connected"], "write_to": ""}),
     "conversation, no reply": ("conversation", {**FACTS["conversation"], "can_reply": False}),
+    "fresh-link, no topic": ("fresh-link", {**FACTS["fresh-link"], "topic": ""}),
     "invitation, reminder": ("invitation", {**FACTS["invitation"], "is_reminder": True, "note": ""}),
     **{f"invitation, {one}": ("invitation", {**FACTS["invitation"], "relationship": one}) for one in RELATIONSHIPS},
     **{f"policy-change, {name}": (

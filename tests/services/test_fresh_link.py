@@ -63,6 +63,22 @@ def test_the_owner_is_mailed_a_stop_link_for_the_same_mail_that_works(
         assert conn.execute(select(message.c.contact).where(NOTICES)).scalar_one() == contact
 
 
+def test_a_mail_that_belongs_to_nothing_has_its_link_renewed_while_its_reader_gets_mail(
+    ctx: Context, safe: Context, world: World
+) -> None:
+    contact, _ = subscribed(ctx, world)
+    of_nothing = letter(ctx, world, contact, None, origin="notice")
+    mail_fresh_link(safe, link(ctx, Purpose.STOP, of_nothing))
+    with ctx.db.reading() as conn:
+        notice = conn.execute(select(message).where(NOTICES, message.c.ref != of_nothing)).one()
+        facts = ContactKeys(ctx.keyring, conn).facts(contact, notice.body_box)["facts"]
+    assert facts["topic"] == ""
+    withdraw(safe, facts["url"].rpartition("/")[2], "one-click", Client())
+    assert state_of(ctx) == "withdrawn"
+    mail_fresh_link(safe, link(ctx, Purpose.STOP, of_nothing))
+    assert count(ctx, message, NOTICES) == 2
+
+
 def test_it_is_logged_without_address_or_token(ctx: Context, safe: Context, world: World) -> None:
     _, ref = subscribed(ctx, world)
     token = link(ctx, Purpose.STOP, ref)
