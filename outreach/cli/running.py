@@ -17,6 +17,7 @@ from outreach.engines.listener import run_listener
 from outreach.engines.ticks import stop_on_signals
 from outreach.engines.together import Child, end_with_parent, run_together
 from outreach.mail.demo import DemoServer
+from outreach.memory import keep_what_is_loaded
 from outreach.services.context import Context
 from outreach.services.set_up import make_set_up_link
 
@@ -105,14 +106,21 @@ def _share(limit: str, processes: int) -> str:
     return f"{max(1, whole.amount // processes)} per {whole.multiples} {whole.GRANULARITY.name}"
 
 
+def _stays() -> threading.Event:
+    """What a process that stays begins with. Returns what a signal sets, for it to end."""
+    stopping = threading.Event()
+    stop_on_signals(stopping)
+    keep_what_is_loaded()
+    return stopping
+
+
 @main.command()
 def engine() -> None:
     """The engine alone: plans, sends, seals, takes mail in; scheduler, worker and listener in one process."""
     end_with_parent()
     with plainly():
         ctx = open_store()
-        stopping = threading.Event()
-        stop_on_signals(stopping)
+        stopping = _stays()
         run_engine(ctx, stopping)
 
 
@@ -122,8 +130,7 @@ def scheduler() -> None:
     end_with_parent()
     with plainly():
         ctx = open_store()
-        stopping = threading.Event()
-        stop_on_signals(stopping)
+        stopping = _stays()
         run_scheduler(ctx, stopping)
 
 
@@ -134,8 +141,7 @@ def worker(processes: int | None) -> None:
     end_with_parent()
     with plainly():
         ctx = open_store()
-        stopping = threading.Event()
-        stop_on_signals(stopping)
+        stopping = _stays()
         count = processes or ctx.settings.workers
         if count == 1:
             run_worker(ctx, stopping)
@@ -150,8 +156,7 @@ def listener() -> None:
     end_with_parent()
     with plainly():
         ctx = open_store()
-        stopping = threading.Event()
-        stop_on_signals(stopping)
+        stopping = _stays()
         run_listener(ctx, stopping)
 
 
