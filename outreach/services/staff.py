@@ -108,7 +108,9 @@ def edit_profile(ctx: Context, actor: Actor, *, name: str, timezone: str, told_o
             raise NotFoundError("This account no longer exists.")
         store.rename(conn, ContactKeys(ctx.keyring, conn), row.contact, name)
         store.change(conn, row.id, timezone=timezone, told_of_dues=int(told_of_dues))
-        record(conn, ctx.db.now(conn), Entry(kind="staff.profile-edited", actor=actor.name))
+        body = {"changed": ["notify"]} if bool(row.told_of_dues) != told_of_dues else {}
+        entry = Entry(kind="staff.profile-edited", actor=actor.name, contact=row.contact_ref, body=body)
+        record(conn, ctx.db.now(conn), entry)
 
 
 def invite_staff(ctx: Context, session: Session, invitation: Invitation) -> bytes:

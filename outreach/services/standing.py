@@ -22,9 +22,9 @@ from outreach.store.staging import among_keys, bound_keys
 class Standing:
     """What a mail's link is about. `topic`: its title, empty when the mail belongs to none; `state`: of its consent; of
     an invitation withdrawn, once its reader wants nothing more from anybody here. `is_question`: it asks for a first
-    yes; `asks`: that, or whether somebody's act was its reader's; `is_open`: which nobody has answered yet. `stream`:
-    what a mail that stands under no consent goes on with (`services/streams.py`); its state is withdrawn once that is
-    stopped.
+    yes; `asks`: that, or whether somebody's act was its reader's; `is_refused`: answered no, or not in time; `is_open`:
+    which nobody has answered yet. `stream`: what a mail that stands under no consent goes on with
+    (`services/streams.py`); its state is withdrawn once that is stopped.
     """
 
     house: House
@@ -34,16 +34,22 @@ class Standing:
     state: str = "none"
     is_question: bool = False
     asks: bool = False
+    is_refused: bool = False
     is_open: bool = False
     is_invitation: bool = False
     stream: str = ""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether its mail belongs to nothing, so that stopping it stops everything."""
+        return not (self.topic or self.asks or self.is_invitation or self.stream)
 
 
 @dataclass(frozen=True)
 class Mail:
     """The mail a link was in, as far as acting on it needs. `question`: what it asks about, of the mails that ask.
 
-    `invitation`: the one it brings; a notice about a connection brings none. `goes_on`: it may belong to a stream.
+    `invitation`: the one it brings; a notice about a connection brings none. `origin`: what sends it.
     `people`: its reader, and those they went along to with a change of address, in that order.
     """
 
@@ -57,7 +63,23 @@ class Mail:
     invitation: int | None = None
     question: str = ""
     is_open: bool = False
-    goes_on: bool = False
+    answer: str = ""
+    origin: str = ""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it may belong to a stream."""
+        return self.origin == "reply" or (self.origin == "notice" and self.topic is None)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether what it asks was answered no, or not in time."""
+        return self.answer in {"declined", "never", "expired"}
+
+    @property
+    def led_to_account(self) -> bool:
+        """Whether its link was used to get into an account: there is nothing left to say no to."""
+        return self.question == "account" and not self.is_open and not self.is_refused
 
 
 _MAIL = (
@@ -70,6 +92,7 @@ _MAIL = (
         message.c.invitation,
         confirmation.c.about,
         confirmation.c.answered,
+        confirmation.c.answer,
         campaign.c.topic.label("tested"),
         contact.c.locale,
         contact.c.timezone,
@@ -107,7 +130,8 @@ def find_mails(conn: Connection, refs: Collection[bytes]) -> dict[bytes, Mail]:
             invitation=row.invitation if row.origin == "invitation" else None,
             question=row.about or "",
             is_open=row.about is not None and row.answered is None,
-            goes_on=row.origin == "reply" or (row.origin == "notice" and row.topic is None),
+            answer=row.answer or "",
+            origin=row.origin,
         )
         for row in rows
     }
@@ -140,7 +164,8 @@ def _standing(conn: Connection, house: House, mail: Mail, rows: Sequence[consent
         topic=_title(conn, mail, here),
         state=_state(conn, mail, here),
         is_question=mail.question == "topics",
-        asks=mail.question in {"topics", "account", "address"},
+        asks=mail.question in {"topics", "account", "address"} and not mail.led_to_account,
+        is_refused=mail.is_refused and mail.question != "renewal",  # that one's topic says how it stands
         is_open=mail.is_open,
         is_invitation=mail.invitation is not None,
     )

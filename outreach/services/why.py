@@ -190,7 +190,8 @@ class _Shared:
         )
         if row.contact in self._moved and (mail := find_mail(self._conn, row.ref)) is not None:
             here = standing(self._conn, mail)
-        return streams.beside(self._conn, self._ctx, row.ref, here) if row.origin == "reply" and about else here
+        goes_on = (row.origin == "reply" and about) or about in _OF_A_CONNECTION
+        return streams.beside(self._conn, self._ctx, row.ref, here) if goes_on else here
 
     def _title(self, row: Row[Any]) -> str:
         if row.topic is None:
@@ -241,6 +242,9 @@ def _about(row: Row[Any], keys: ContactKeys) -> str:
         return streams.CONNECTION if is_passed_on else str(facts.get("template", ""))
     return ""
 
+
+_OF_A_CONNECTION = frozenset({"connected", "relay-held", "relay-failed"})
+"""Notices that a press in them mutes the connection of (`services/outbox.py`)."""
 
 _STAFF_ACTS = frozenset({"staff-password", "policy-change", "rights"})
 """Notices of our own that an act of staff brings; all others come of what their reader did or asked for."""

@@ -118,7 +118,8 @@ def _withdraw(ctx: Context, everybody: Callable[[], Sequence[Press]]) -> list[Wi
             else:
                 acts[place] = act
         changed = _reduce(conn, ctx, now, list(acts.values()))
-        after = standings(conn, [act.mail for act in acts.values()])
+        again = find_mails(conn, {act.mail.ref for act in acts.values() if act.mail.confirmation is not None})
+        after = standings(conn, [again.get(act.mail.ref, act.mail) for act in acts.values()])
         for (place, act), count, here in zip(acts.items(), changed, after, strict=True):
             undo = ctx.tokens.issue(Purpose.UNDO, act.mail.ref, now) if count and act.how != "one-click" else None
             told = streams.beside(conn, ctx, act.mail.ref, here) if act.mail.goes_on else here
@@ -127,7 +128,8 @@ def _withdraw(ctx: Context, everybody: Callable[[], Sequence[Press]]) -> list[Wi
 
 
 def _act(conn: Connection, ctx: Context, mail: Mail, how: str, client: Client) -> Act:
-    is_alone = mail.topic is None and mail.confirmation is None and mail.invitation is None
+    asks = mail.confirmation is not None and not mail.led_to_account
+    is_alone = mail.topic is None and not asks and mail.invitation is None and mail.origin != "reply"
     stops_all = how in _STOPS and is_alone and streams.stream_of(conn, ctx, mail.ref) is None
     return Act(mail, how, client, everything=how == "everything" or stops_all)
 
@@ -188,7 +190,7 @@ def _stop_others(conn: Connection, ctx: Context, now: int, act: Act) -> int:
     """What comes under no consent."""
     is_stream = act.mail.goes_on and act.how in _STOPS
     stopped = streams.stop(conn, ctx, now, act.mail.ref) if is_stream else 0
-    return stopped + (notices.switch_off(conn, now, act.mail.ref, act.mail.people) if act.everything else 0)
+    return stopped + (notices.switch_off(conn, ctx, now, act.mail.ref, act.mail.people) if act.everything else 0)
 
 
 def _never_again(conn: Connection, ctx: Context, now: int, mail: Mail) -> Withdrawn:

@@ -10,6 +10,7 @@ from outreach.services.confirm import Client
 from outreach.services.relaying import held
 from outreach.services.relaying.looking_after import look_after_relays
 from outreach.services.relaying.showing import correspondence
+from outreach.services.why import explain
 from outreach.services.withdraw import withdraw
 from tests.pipeline.conftest import Line
 from tests.pipeline.relaying import ALICE, BOB, Pair, read, words
@@ -116,3 +117,7 @@ def test_the_warning_is_stopped_by_one_click_as_all_that_comes_of_the_connection
     assert (done.changed, done.standing.stream, done.standing.state) == (1, "connection", "withdrawn")
     pair.write("Hello\n", by=BOB)
     assert pair.sent() == []
+    why = re.search(r"/why/([\w.-]+)", words(warning))
+    assert why is not None
+    here = explain(pair.ctx, why[1]).standing
+    assert (here.stream, here.state) == ("connection", "withdrawn")

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from outreach.domain.errors import ConflictError, TokenError
 from outreach.domain.tokens import Purpose
@@ -94,3 +94,15 @@ def test_a_stop_in_the_mail_that_brings_the_link_says_no_and_ends_it(ctx: Contex
     with pytest.raises(TokenError):
         choose(ctx, token, name="Alice", password=PASSWORD, client=CLIENT)
     assert count(ctx, member) == 0
+
+
+def test_once_the_link_made_an_account_a_stop_in_its_mail_stops_everything(ctx: Context, world: World) -> None:
+    world.topic()
+    (token,) = tokens(ctx, ["alice@example.org"])
+    choose(ctx, token, name="Alice", password=PASSWORD, client=CLIENT)
+    with ctx.db.transaction() as conn:
+        ref = conn.execute(select(message.c.ref).where(message.c.origin == "confirmation")).scalar_one()
+        conn.execute(update(member).values(notify=1))
+    done = withdraw(ctx, link(ctx, Purpose.STOP, ref), "one-click", Presser())
+    assert (done.changed, done.standing.asks) == (1, False)
+    assert count(ctx, member, member.c.notify == 0) == 1

@@ -7,14 +7,26 @@ from sqlalchemy import select, update
 
 from outreach.domain.errors import ConflictError
 from outreach.domain.tokens import Purpose
+from outreach.mail.inbound.incoming import Kind
 from outreach.services.confirm import Client
 from outreach.services.context import Context
+from outreach.services.intake.complaints import complain
+from outreach.services.intake.process import _stop as stop_by_mail
+from outreach.services.intake.undo import undo_report
+from outreach.services.members import edit_account
+from outreach.services.outbox import queue_notice
 from outreach.services.withdraw import undo, withdraw
+from outreach.store import consents
+from outreach.store.contacts import find_by_id
+from outreach.store.inbound import Told
 from outreach.store.schema.audit import audit_entry
+from outreach.store.schema.campaigns import message
+from outreach.store.schema.inbound import inbound_report
 from outreach.store.schema.members import member
 from outreach.store.schema.organisation import staff
 from tests.factories import World
-from tests.services.people import letter, link
+from tests.services.owning import OFFICER, WHY
+from tests.services.people import count, letter, link
 
 HOME = Client("203.0.113.9", "Firefox")
 
@@ -77,6 +89,66 @@ def test_undo_puts_back_what_that_press_took_and_nothing_else(ctx: Context, worl
     assert undo(ctx, pressed.undo, HOME) == 0
     with pytest.raises(ConflictError):
         undo(ctx, link(ctx, Purpose.UNDO, b"x" * 16), HOME)
+
+
+def test_undo_of_a_press_leaves_what_its_owner_chose_since_and_what_a_later_press_took(
+    ctx: Context, world: World
+) -> None:
+    made = world.member("anna@example.org")
+    own = {"name": "Alice", "locale": "en", "timezone": "UTC"}
+    edit_account(ctx, made.actor, notify=True, **own)
+    pages = [link(ctx, Purpose.STOP, letter(ctx, world, made.person.id, None, origin="notice")) for _ in range(2)]
+    pressed = withdraw(ctx, pages[0], "everything", HOME)
+    assert pressed.undo is not None
+    edit_account(ctx, made.actor, notify=True, **own)
+    edit_account(ctx, made.actor, notify=False, **own)
+    assert undo(ctx, pressed.undo, HOME) == 0
+    assert count(ctx, member, member.c.notify == 1) == 0
+    edit_account(ctx, made.actor, notify=True, **own)
+    assert withdraw(ctx, pages[1], "one-click", HOME).changed == 1
+    assert undo(ctx, pressed.undo, HOME) == 0
+    assert count(ctx, member, member.c.notify == 1) == 0
+
+
+@pytest.mark.parametrize(("template", "goes"), [("answered", False), ("staff-dues", False), ("staff-reset", True)])
+def test_what_waits_to_go_out_is_withheld_but_for_what_was_asked_for(
+    ctx: Context, world: World, told: int, template: str, goes: bool
+) -> None:
+    with ctx.db.transaction() as conn:
+        reader = find_by_id(conn, told)
+        assert reader is not None
+        waits = queue_notice(conn, ctx, ctx.db.now(conn), reader, template=template, facts={})
+    withdraw(ctx, link(ctx, Purpose.STOP, letter(ctx, world, told, None, origin="notice")), "one-click", HOME)
+    with ctx.db.reading() as conn:
+        state = conn.execute(select(message.c.state).where(message.c.ref == waits)).scalar_one()
+    assert state == ("planned" if goes else "withheld")
+
+
+def test_a_mail_to_the_stop_address_stops_each_time_and_is_reported_once(ctx: Context, world: World, told: int) -> None:
+    ref = letter(ctx, world, told, None, origin="notice")
+    for _ in range(2):
+        with ctx.db.transaction() as conn:
+            row = conn.execute(select(message.c.id).where(message.c.ref == ref)).one()
+            said = Told(message=row.id, kind=Kind.UNSUBSCRIBE, status="", words="", reporting="")
+            stop_by_mail(conn, ctx, ctx.db.now(conn), said, ref)
+        assert switches(ctx) == (0, 0)
+        with ctx.db.transaction() as conn:
+            conn.execute(update(member).values(notify=1))
+    assert count(ctx, inbound_report) == 1
+
+
+def test_a_complaint_ends_them_and_who_undoes_it_brings_them_back(ctx: Context, world: World, told: int) -> None:
+    ref = letter(ctx, world, told, None, origin="notice")
+    with ctx.db.transaction() as conn:
+        row = conn.execute(select(message.c.id).where(message.c.ref == ref)).one()
+        consents.lock_contacts(conn, [told])
+        said = Told(message=row.id, kind=Kind.COMPLAINT, status="", words="", reporting="x")
+        complain(conn, ctx, ctx.db.now(conn), said, "example.org")
+    assert switches(ctx) == (0, 0)
+    with ctx.db.reading() as conn:
+        report = conn.execute(select(inbound_report.c.ref)).scalar_one()
+    undo_report(ctx, OFFICER, report, WHY)
+    assert switches(ctx) == (1, 1)
 
 
 def test_an_account_that_is_closed_has_nothing_to_stop(ctx: Context, world: World, told: int) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from outreach.domain.actors import RECIPIENT
 from outreach.domain.consent import LIVE, Event
+from outreach.services import notices
 from outreach.services.consents import Change, apply_changes
 from outreach.services.context import Context
 from outreach.services.intake.bounces import entry_of
@@ -30,6 +31,7 @@ def complain(conn: Connection, ctx: Context, now: int, told: Told, domains: str)
     for report in store.add_reports(conn, now, [told]):
         ended = _withdraw_all(conn, ctx, now, report, domains)
         closed = close_questions(conn, ctx, now, report)
+        notices.switch_off(conn, ctx, now, report.message_ref, [report.contact])
         _, mailbox_key = consents.bar_keys(conn, report.contact)
         bar = suppressions.put_one(conn, now, suppressions.Bar(mailbox_key, "mailbox", "complaint", "officer"))
         store.note(conn, report.id, did="withdrew", changed=ended, bar=bar)

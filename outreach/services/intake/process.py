@@ -187,8 +187,11 @@ def _kind(mail: _Mail, read_as: Incoming) -> Kind:
 
 
 def _stop(conn: Connection, ctx: Context, now: int, told: Told, ref: bytes) -> None:
-    for report in bounces.take_reports(conn, now, [replace(told, did="withdrew")]):
-        store.note(conn, report.id, changed=withdraw_by_mail(conn, ctx, now, ref))
+    """However often they write: a stop never expires, and one that changes nothing is nothing. Reported once."""
+    made = bounces.take_reports(conn, now, [replace(told, did="withdrew")])
+    changed = withdraw_by_mail(conn, ctx, now, ref)
+    for report in made:
+        store.note(conn, report.id, changed=changed)
 
 
 def _answer(conn: Connection, ctx: Context, now: int, mail: _Mail, told: Told) -> None:

@@ -4,8 +4,10 @@ Such a link is given on a page, to the browser that acted or beside the mail it 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.engine import Row
 
 from outreach.domain.consent import Event
 from outreach.domain.receipts import EVENTS
@@ -40,12 +42,12 @@ def instant_before(ctx: Context) -> int:
 def made_since(ctx: Context, purpose: Purpose, token: str, since: int) -> tuple[ReceiptLink, ...]:
     """Receipts of what the owner of a link (CONFIRM, STOP or WHY) changed by pressing at or after `since`.
 
-    For the page that answers the press. Raises TokenError for a link that is none.
+    For the page that answers the press; whoever was forwarded a mail presses too, so they are of that mail's topic
+    alone: others stand in the owner's room. Raises TokenError for a link that is none.
     """
     with ctx.db.looking() as conn:
         read = ctx.tokens.read(purpose, token, ctx.db.now(conn))
-        owner = _owner(conn, purpose, read.ref)
-        rows = store.events_since(conn, owner, since) if owner is not None else []
+        rows = _events(conn, purpose, read.ref, since)
         rows = [row for row in rows if row.event in EVENTS - _BY_ITSELF]
         texts = consents.texts(conn, (row.text for row in rows if row.text is not None))
         return tuple(
@@ -54,9 +56,12 @@ def made_since(ctx: Context, purpose: Purpose, token: str, since: int) -> tuple[
         )
 
 
-def _owner(conn: Connection, purpose: Purpose, ref: bytes) -> int | None:
+def _events(conn: Connection, purpose: Purpose, ref: bytes, since: int) -> list[Row[Any]]:
     if purpose == Purpose.CONFIRM:
         question = requests.confirmation_by_ref(conn, ref)
-        return None if question is None else int(question.contact)
-    mail = find_mail(conn, ref)
-    return None if mail is None else mail.contact
+        owner = None if question is None else int(question.contact)
+        topics: set[int | None] = set() if question is None else set(requests.asked_topics(conn, question.id))
+    else:
+        mail = find_mail(conn, ref)
+        owner, topics = (None, set()) if mail is None else (mail.contact, {mail.topic})
+    return [] if owner is None else [row for row in store.events_since(conn, owner, since) if row.topic in topics]

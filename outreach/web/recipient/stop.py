@@ -65,6 +65,9 @@ def press(token: str) -> ResponseReturnValue:
     done = withdraw.withdraw(context(), token, how, client())
     _remember("recipient.stop_page", token, done.undo, how)
     remember(Purpose.STOP, token, since)
+    is_shown = how == "page" and done.standing.is_refused
+    if done.undo is None and not is_shown:  # nothing stood: it is as they pressed all the same
+        tell(_said(how))
     return redirect(url_for("recipient.stop_page", token=token, lang=chosen_locale()), 303)
 
 
@@ -123,7 +126,18 @@ def _without_cookies(error: CSRFError) -> ResponseReturnValue:
     if request.endpoint not in {"recipient.press", "recipient.renew"} or token is None:
         return open_again(error)
     renews = request.endpoint == "recipient.renew"
-    return render_template("recipient/without_cookies.html", token=token, renews=renews), 400
+    is_alone = not renews and _is_alone(token)
+    return render_template("recipient/without_cookies.html", token=token, renews=renews, is_alone=is_alone), 400
+
+
+def _is_alone(token: str) -> bool:
+    """Whether a press would stop everything; speaks the language of who would press."""
+    try:
+        standing = withdraw.view_stop(context(), token)
+    except TokenError:
+        return False
+    speak_to(standing.locale, standing.timezone)
+    return standing.is_alone
 
 
 def _stop_page(token: str, standing: Standing) -> ResponseReturnValue:
@@ -133,7 +147,7 @@ def _stop_page(token: str, standing: Standing) -> ResponseReturnValue:
         token=token,
         standing=standing,
         house=standing.house,
-        is_stopped=standing.state == "withdrawn" or bool(pressed),
+        is_stopped=standing.state == "withdrawn" or standing.is_refused or bool(pressed),
         everything=pressed == "everything",
         can_undo=bool(pressed),
         receipts=made_here(token),

@@ -101,6 +101,38 @@ def test_a_mail_that_belongs_to_nothing_offers_everything_and_one_click_is_that(
     assert state_of(ctx) == "withdrawn"
 
 
+def test_everything_from_a_mail_shows_no_receipt_of_what_that_mail_was_not_about(
+    ctx: Context, client: Browser, world: World
+) -> None:
+    """A stranger may press it: which other topics its reader had is not theirs to read."""
+    person, topics = world.person(), [world.topic(), world.topic()]
+    for topic, text in topics:
+        world.grant(person, topic, text)
+    for about, shown in ((None, 0), (topics[0][0], 1)):
+        page = f"/stop/{link(ctx, Purpose.STOP, letter(ctx, world, person.id, about, origin='notice'))}"
+        client.submit(f"{page}/press", {"how": "everything"})
+        assert client.page(page).count("Your receipt") == shown
+        client.submit("/undo", {"link": page.removeprefix("/stop/")})
+
+
+def test_the_page_of_a_question_remembers_that_it_was_answered_no(ctx: Context, client: Browser, world: World) -> None:
+    world.topic()
+    asked(ctx)
+    with ctx.db.reading() as conn:
+        ref = conn.execute(select(message.c.ref)).scalar_one()
+    page = f"/stop/{link(ctx, Purpose.STOP, ref)}"
+    client.submit(f"{page}/press", {"how": "page"})
+    for _ in range(2):
+        assert "Your answer is no. Nothing will be sent." in client.page(page)
+
+
+def test_without_cookies_the_button_says_what_it_stops(ctx: Context, client: Browser, world: World) -> None:
+    reader = world.person(locale="sv")
+    page = f"/stop/{link(ctx, Purpose.STOP, letter(ctx, world, reader.id, None, origin='notice'))}"
+    answer = client.post(f"{page}/press", data={"how": "everything"})
+    assert (answer.status_code, "Stoppa allt" in answer.text) == (400, True)
+
+
 def test_a_press_on_another_page_leaves_the_undo_of_the_first(ctx: Context, client: Browser, world: World) -> None:
     first_topic, second_topic = world.topic(), world.topic()
     person = world.person()
