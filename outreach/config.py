@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     def _known_database(cls, url: str) -> str:
         if url and not url.startswith(("sqlite:///", "postgresql://")):
             raise ValueError("must begin with sqlite:/// or postgresql://")
+        if url.partition("?")[0] in {"sqlite:///", "sqlite:///:memory:"}:
+            raise ValueError("must name a file: what is in memory alone is gone with the process")
         return url
 
     @field_validator("public_url")

@@ -85,12 +85,16 @@ class Turns:
 
     def _lead(self, queue: _Queue, act: _Act) -> None:
         """One turn, whose first is the leader's own; then the next in line leads."""
-        turn: list[_Waiting] = []
+        with queue.lock:
+            turn = [queue.waiting.popleft()]
+        is_whole = False
 
         def everybody() -> list[Any]:
-            if not turn:
+            nonlocal is_whole
+            if not is_whole:
+                is_whole = True
                 with queue.lock:
-                    turn.extend(queue.waiting.popleft() for _ in range(min(MOST, len(queue.waiting))))
+                    turn.extend(queue.waiting.popleft() for _ in range(min(MOST - 1, len(queue.waiting))))
             return [one.one for one in turn]
 
         try:
@@ -109,23 +113,22 @@ class Turns:
 
 
 def _carry_out(turn: Sequence[_Waiting], everybody: Callable[[], Sequence[Any]], act: _Act) -> None:
-    """`turn` is filled when `everybody` is first called."""
+    """`turn` is the leader's own until `everybody` is first called."""
     try:
         outcomes = act(everybody)
+        answers = list(zip(turn, outcomes, strict=True))
     except Exception as error:
-        everybody()
         if len(turn) == 1:
             turn[0].settle(error)
             return
         for one in turn:
             _carry_out([one], partial(_alone, one), act)
     except BaseException as error:
-        everybody()
         for one in turn:
             one.settle(error)
         raise
     else:
-        for one, outcome in zip(turn, outcomes, strict=True):
+        for one, outcome in answers:
             if not isinstance(outcome, Later):
                 one.settle(outcome)
 

@@ -27,7 +27,7 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self._clock_file = clock_file
         # The connection last used is used next: it has its statements planned, and its pages at hand.
-        self.engine: Engine = _sqlite(url) if self.is_sqlite else _postgresql(url, pool_size)
+        self.engine: Engine = _sqlite(url, pool_size) if self.is_sqlite else _postgresql(url, pool_size)
         alone: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._writers = Writers(str(self.engine.url.database)) if self.is_sqlite else None
         self._looking = self.engine.execution_options(outreach_looking=True, **alone)
@@ -101,9 +101,11 @@ def is_looking(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get("outreach_looking"))
 
 
-def _sqlite(url: str) -> Engine:
+def _sqlite(url: str, pool_size: int) -> Engine:
+    """Here a writer waits for its turn, not for a connection, so there is one for every thread."""
     connect = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-    engine = create_engine(url, connect_args=connect, pool_use_lifo=True)
+    sizes = {"pool_size": 2 * pool_size, "max_overflow": pool_size}
+    engine = create_engine(url, connect_args=connect, pool_use_lifo=True, **sizes)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -130,7 +132,8 @@ def _sqlite(url: str) -> Engine:
 
 def _postgresql(url: str, pool_size: int) -> Engine:
     url = re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", url)
-    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_use_lifo=True)
+    sizes = {"pool_size": pool_size, "max_overflow": pool_size}
+    engine = create_engine(url, connect_args=_ALIVE, pool_use_lifo=True, **sizes)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -146,6 +149,10 @@ def _postgresql(url: str, pool_size: int) -> Engine:
             raise _GoneError("the server closed the connection")
 
     return engine
+
+
+_ALIVE = {"keepalives_idle": 60, "keepalives_interval": 10, "tcp_user_timeout": 30_000}
+"""Connections that wait long are asked for by nobody: what stands between must not forget them in silence."""
 
 
 class _GoneError(DisconnectionError):

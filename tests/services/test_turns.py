@@ -100,23 +100,42 @@ def test_who_comes_before_the_leader_asks_is_of_its_turn() -> None:
         first = pool.submit(turns.take, act, 1, kind="test")
         assert waits.wait(_PATIENCE)
         second = pool.submit(turns.take, act, 2, kind="test")
-        while len(turns._queues["test"].waiting) < 2:
+        while len(turns._queues["test"].waiting) < 1:
             threading.Event().wait(0.001)
         go.set()
         assert (first.result(), second.result()) == (1, 2)
     assert seen == [[1, 2]]
 
 
-def test_a_turn_that_fails_before_it_asks_who_is_in_it_fails_whoever_led() -> None:
-    turns, tries = Turns(), list[int]()
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_who_fails_before_asking_who_is_in_the_turn_takes_nobody_along(error: type[BaseException]) -> None:
+    turns, tries = Turns(), list[str]()
+    waits, go = threading.Event(), threading.Event()
 
-    def act(_everybody: Callable[[], Sequence[int]]) -> Sequence[int]:
-        tries.append(1)
-        raise RuntimeError("no connection")
+    def act(everybody: Callable[[], Sequence[int]]) -> Sequence[int]:
+        tries.append(threading.current_thread().name)
+        if len(tries) == 1:
+            waits.set()
+            assert go.wait(_PATIENCE)
+            raise error("no connection")
+        return everybody()
 
-    with pytest.raises(RuntimeError, match="no connection"):
-        turns.take(act, 1, kind="test")
-    assert len(tries) == 1
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(turns.take, act, 1, kind="test")
+        assert waits.wait(_PATIENCE)
+        others = [pool.submit(turns.take, act, one, kind="test") for one in (2, 3)]
+        while len(turns._queues["test"].waiting) < 2:
+            threading.Event().wait(0.001)
+        go.set()
+        assert isinstance(first.exception(), error)
+        assert sorted(one.result() for one in others) == [2, 3]
+    assert len(tries) == 2
+
+
+def test_an_act_that_answers_too_few_fails_and_the_next_is_led() -> None:
+    turns = Turns()
+    with pytest.raises(ValueError, match="zip"):
+        turns.take(lambda _everybody: [], 1, kind="test")
     assert turns.take(lambda everybody: everybody(), 2, kind="test") == 2
 
 
@@ -161,7 +180,7 @@ def at_once(ctx: Context, kind: str, count: int) -> Any:
     def take(act: Any, one: Any, *, kind: object) -> Any:
         def when_all_came(everybody: Any) -> Any:
             for _ in range(_PATIENCE * 1000):
-                if came.is_set() or len(queue.waiting) >= count:
+                if came.is_set() or len(queue.waiting) >= count - 1:
                     break
                 threading.Event().wait(0.001)
             came.set()

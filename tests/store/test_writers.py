@@ -1,7 +1,10 @@
 """Writers of one SQLite file wait for each other, in one process and in several."""
 
+import errno
+import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -92,6 +95,63 @@ def test_a_transaction_within_another_is_refused_rather_than_waited_for(path: st
         pass
     with writers.turn():  # and the queue moves on
         pass
+
+
+def test_without_the_file_all_goes_on(path: str) -> None:
+    Path(f"{path}-writers").mkdir()
+    db = Database(f"sqlite:///{path}")
+    for _ in range(2):
+        with db.transaction() as conn:
+            conn.execute(text("CREATE TABLE IF NOT EXISTS t (n INTEGER)"))
+    db.dispose()
+
+
+def test_a_lock_that_cannot_be_had_is_done_without(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    writers, real = Writers(path), fcntl.flock
+
+    def refuse(_file: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for _ in range(2):
+        with writers.turn():
+            pass
+    monkeypatch.setattr(fcntl, "flock", real)
+    with writers.turn():
+        pass
+
+
+def test_the_file_belongs_to_whom_the_database_belongs_and_may_be_locked_by_who_may_write(path: str) -> None:
+    Path(path).touch()
+    Path(path).chmod(0o664)
+    if os.geteuid() == 0:
+        os.chown(path, 1234, 1235)
+    with Writers(path).turn():
+        pass
+    made, database = Path(f"{path}-writers").stat(), Path(path).stat()
+    assert (made.st_uid, made.st_gid) == (database.st_uid, database.st_gid)
+    assert stat.S_IMODE(made.st_mode) == 0o660
+
+
+def test_where_one_stands_still_the_others_of_a_process_go_on_to_hear_it_from_sqlite(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outreach.store.writers.PATIENCE", 0.2)
+    writers, inside = Writers(path), threading.Event()
+
+    def write() -> None:
+        with writers.turn():
+            inside.set()
+
+    with holding(path) as other, ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(write) for _ in range(2)]
+        assert inside.wait(_PATIENCE)  # one of the two; the other waits for the process
+        assert sum(one.done() for one in waiting) <= 1
+        assert other.stdin is not None
+        other.stdin.write("\n")
+        other.stdin.flush()
+        for one in waiting:
+            one.result(_PATIENCE)
 
 
 def test_a_failed_transaction_lets_the_next_one_in(path: str) -> None:
