@@ -204,6 +204,7 @@ def test_with_a_relay_the_demo_mailbox_is_off(instance: Path, monkeypatch: pytes
         (f'[relays.main]\nhost = "{SECRET}"\npassord = "{SECRET}"', {}, "relays.main.passord"),
         (f"public_url = {SECRET}", {}, "outreach.toml"),
         ("", RELAY, "public_url"),
+        ("", {"OUTREACH_DATABASE_URL": "sqlite:///:memory:"}, "database_url"),
         ("", {"OUTREACH_DATABASE_URL": f"postgresql://outreach:{SECRET}@127.0.0.1:1/outreach"}, "database_url"),
         ("", {"OUTREACH_DATABASE_URL": f"postgresql://outreach:{SECRET}@127.0.0.1:port/outreach"}, "database_url"),
         ("", {"OUTREACH_DATABASE_URL": f"sqlite:////{SECRET}/outreach.db"}, "database_url"),
