@@ -17,7 +17,6 @@ from outreach.engines.listener import run_listener
 from outreach.engines.ticks import stop_on_signals
 from outreach.engines.together import Child, end_with_parent, run_together
 from outreach.mail.demo import DemoServer
-from outreach.memory import keep_what_is_loaded
 from outreach.services.context import Context
 from outreach.services.set_up import make_set_up_link
 
@@ -107,10 +106,9 @@ def _share(limit: str, processes: int) -> str:
 
 
 def _stays() -> threading.Event:
-    """What a process that stays begins with. Returns what a signal sets, for it to end."""
+    """What a signal sets, for a process that stays to end."""
     stopping = threading.Event()
     stop_on_signals(stopping)
-    keep_what_is_loaded()
     return stopping
 
 

@@ -11,7 +11,7 @@ import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,8 +94,11 @@ class DeadJournal:
     replies: dict[int, tuple[int, str]] = field(default_factory=dict)
 
 
-def dead_journals(folder: Path) -> Iterator[DeadJournal]:
-    """The journals whose worker is gone; each is deleted once the caller has come back for the next."""
+def dead_journals(folder: Path) -> Generator[DeadJournal]:
+    """The journals whose worker is gone; each is deleted once the caller has come back for the next.
+
+    One stays locked until then: who may fail before closes this generator.
+    """
     for path in sorted(folder.glob("*.journal")) if folder.exists() else []:
         try:
             file = os.open(path, os.O_RDWR)

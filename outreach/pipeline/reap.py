@@ -3,6 +3,7 @@
 not begun → planned · replied → that outcome · final dot without reply → unknown, held for review.
 """
 
+from contextlib import closing
 from pathlib import Path
 
 from outreach.mail.transport import Outcome, Result
@@ -14,7 +15,8 @@ from outreach.store.messages import facts_of, in_hand, overdue
 
 def reap_dead(ctx: Context, folder: Path) -> int:
     """Settle the messages of workers of this machine that are gone, at once. Returns how many messages."""
-    return sum(_settle_journal(ctx, journal) for journal in dead_journals(folder))
+    with closing(dead_journals(folder)) as journals:  # where one cannot be settled now, its lock must not stay with us
+        return sum(_settle_journal(ctx, journal) for journal in journals)
 
 
 def reap_expired(ctx: Context) -> int:

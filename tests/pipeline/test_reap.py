@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from outreach.pipeline import journal as journals
+from outreach.pipeline import reap
 from outreach.pipeline.claim import LEASE
 from outreach.pipeline.journal import WorkerJournal, dead_journals
 from outreach.pipeline.reap import reap_dead, reap_expired
@@ -107,3 +108,21 @@ def test_an_attempt_of_the_same_worker_starts_its_journal_over(tmp_path: Path) -
     assert found.begun == {7}
     assert found.dotted == set()
     assert found.replies == {}
+
+
+def test_a_journal_that_cannot_be_settled_now_is_left_to_whoever_comes_next(
+    line: Line, world: World, author: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only once the collector of cycles comes by: until then nobody else could settle it."""
+    attempted(line, world, author, "dead-1")
+    leave_journal(line, "dead-1", lambda _journal: None)
+
+    def fails(*_: object) -> int:
+        raise OSError("the database is away")
+
+    with monkeypatch.context() as away:
+        away.setattr(reap, "_settle_journal", fails)
+        with pytest.raises(OSError, match="away") as kept:
+            reap_dead(line.ctx, line.worker.journals)
+    assert kept.tb is not None  # what failed, and all its frames, are still held
+    assert reap_dead(line.ctx, line.worker.journals) == 1
