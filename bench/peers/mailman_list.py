@@ -10,9 +10,9 @@ def prepare(mlist: Any) -> None:
     welcomes are work beside the delivery, so the list does without.
     """
     from mailman.config import config  # type: ignore[import-not-found]  # noqa: PLC0415  Mailman's environment alone
-    from mailman.interfaces.action import Action  # type: ignore[import-not-found]  # noqa: PLC0415
-    from mailman.interfaces.archiver import ArchivePolicy  # type: ignore[import-not-found]  # noqa: PLC0415
-    from mailman.interfaces.mailinglist import Personalization  # type: ignore[import-not-found]  # noqa: PLC0415
+    from mailman.interfaces.action import Action  # type: ignore[import-not-found]  # noqa: PLC0415  as above
+    from mailman.interfaces.archiver import ArchivePolicy  # type: ignore[import-not-found]  # noqa: PLC0415  as above
+    from mailman.interfaces.mailinglist import Personalization  # type: ignore[import-not-found]  # noqa: PLC0415  as above
 
     mlist.personalize = Personalization.individual
     mlist.default_nonmember_action = Action.accept

@@ -44,8 +44,7 @@ def _run_all(ctx: Context) -> None:
         _must_be_free("127.0.0.1", settings.demo_smtp_port, "demo_smtp_port")
     if settings.mail_in:
         _must_be_free(settings.inbound_host, settings.inbound_port, "inbound_port")
-    stopping = threading.Event()
-    stop_on_signals(stopping)
+    stopping = _stays()
     mailbox = DemoServer(settings) if settings.demo_mailbox else None
     if mailbox:
         mailbox.start()

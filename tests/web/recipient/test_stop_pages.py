@@ -42,6 +42,14 @@ def why(ctx: Context, mail: bytes) -> str:
     return f"/why/{link(ctx, Purpose.WHY, mail)}"
 
 
+def question(ctx: Context, world: World) -> bytes:
+    """The ref of a mail that asks, and nobody has answered."""
+    world.topic()
+    asked(ctx)
+    with ctx.db.reading() as conn:
+        return bytes(conn.execute(select(message.c.ref)).scalar_one())
+
+
 @pytest.mark.parametrize("encoding", ["application/x-www-form-urlencoded", "multipart/form-data"])
 def test_one_click_by_post_answers_200_without_cookie_or_redirect_and_twice_alike(
     ctx: Context, client: Browser, stop: str, encoding: str
@@ -116,10 +124,7 @@ def test_everything_from_a_mail_shows_no_receipt_of_what_that_mail_was_not_about
 
 
 def test_the_page_of_a_question_remembers_that_it_was_answered_no(ctx: Context, client: Browser, world: World) -> None:
-    world.topic()
-    asked(ctx)
-    with ctx.db.reading() as conn:
-        ref = conn.execute(select(message.c.ref)).scalar_one()
+    ref = question(ctx, world)
     page = f"/stop/{link(ctx, Purpose.STOP, ref)}"
     client.submit(f"{page}/press", {"how": "page"})
     for _ in range(2):
@@ -248,10 +253,7 @@ def test_a_mail_that_was_withheld_says_why_in_full(ctx: Context, client: Browser
 
 
 def test_the_why_page_of_an_open_question_offers_no(ctx: Context, client: Browser, world: World) -> None:
-    world.topic()
-    asked(ctx)
-    with ctx.db.reading() as conn:
-        ref = conn.execute(select(message.c.ref)).scalar_one()
+    ref = question(ctx, world)
     path = f"/why/{link(ctx, Purpose.WHY, ref)}"
     assert "No, do not send this" in client.page(path)
     client.submit(path, {"how": "page"})
